@@ -97,6 +97,8 @@ func ParseKeyText(text string) (Key, error) {
 // strictBase64 refuses bits left over in the last character.
 var strictBase64 = base64.RawURLEncoding.Strict()
 
+func encodeText(raw []byte) string { return base64.RawURLEncoding.EncodeToString(raw) }
+
 // decodeText decodes the one canonical spelling. Go's decoder skips line breaks,
 // even a strict one: two texts would then name one value.
 func decodeText(text string) ([]byte, bool) {
@@ -119,7 +121,7 @@ func (k Key) Raw() string { return k.raw }
 func (k Key) Bytes() []byte { return []byte(k.raw) }
 
 // String returns the key as base64url without padding; ParseKeyText reads it.
-func (k Key) String() string { return base64.RawURLEncoding.EncodeToString([]byte(k.raw)) }
+func (k Key) String() string { return encodeText([]byte(k.raw)) }
 
 // IsZero reports whether k is no key.
 func (k Key) IsZero() bool { return k.raw == "" }
