@@ -71,15 +71,11 @@ func (o object) time(name string) (time.Time, error) {
 // confirmationKey reads cnf.jwk, the one way in which our tokens name a key
 // (RFC 7800, section 3.2).
 func (o object) confirmationKey() (Key, error) {
-	cnf, err := o.object("cnf")
-	if err != nil || !cnf.only("jwk") {
+	cnf := o.object("cnf")
+	if !cnf.only("jwk") {
 		return Key{}, fmt.Errorf("%w: its cnf is not an object with the one member jwk", ErrToken)
 	}
-	members, err := cnf.object("jwk")
-	if err != nil {
-		return Key{}, fmt.Errorf("%w: its cnf.jwk is not an object", ErrToken)
-	}
-	key, err := parseJWK(members)
+	key, err := parseJWK(cnf.object("jwk"))
 	if err != nil {
 		return Key{}, fmt.Errorf("%w: its cnf.jwk is %s", ErrToken, err)
 	}

@@ -40,7 +40,7 @@ func TestLogin(t *testing.T) {
 }
 
 func TestLoginMessageIsGolden(t *testing.T) {
-	id, err := identity.ParseKeyText("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo") // RFC 8037, A.2
+	id, err := identity.ParseKeyText(testPublic)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,6 +104,21 @@ func TestChallenge(t *testing.T) {
 		if bytes.Equal(other, nonce) {
 			t.Error("two nonces are the same")
 		}
+	}
+}
+
+// Nodes of different builds check one another's nonces.
+func TestChallengeIsGolden(t *testing.T) {
+	nonce := unhex(t, "62740ebef8324e42ff3c11bd8457e992"+"000001a1ab957060"+
+		"1cfe6798fd0bc08a3c2ef50b9b2148b0e0c2cefe35128e95aab3db2f9cd11ac7")
+	id, err := identity.ParseKeyText(testPublic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	issued := time.Date(2026, 11, 5, 12, 0, 0, 0, time.UTC)
+	expires, err := identity.NewChallenger(secret).Check(id, nonce, issued)
+	if err != nil || !expires.Equal(issued.Add(time.Minute)) {
+		t.Errorf("expires %v, %v", expires, err)
 	}
 }
 

@@ -20,8 +20,8 @@ var errObject = errors.New("not one JSON object with each member once")
 // parseObject takes one JSON object in UTF-8 and nothing after it, without
 // duplicate members at any depth. It keeps no reference to data.
 func parseObject(data []byte) (object, error) {
-	var members object
-	if !utf8.Valid(data) || json.Unmarshal(data, &members) != nil || members == nil {
+	members := membersOf(data)
+	if members == nil || !utf8.Valid(data) {
 		return nil, errObject
 	}
 	if err := checkValue(json.NewDecoder(bytes.NewReader(data)), 0); err != nil {
@@ -30,18 +30,26 @@ func parseObject(data []byte) (object, error) {
 	return members, nil
 }
 
+// membersOf returns nil for what is no JSON object.
+func membersOf(data []byte) object {
+	var members object
+	if json.Unmarshal(data, &members) != nil {
+		return nil
+	}
+	return members
+}
+
 // checkValue walks one value of JSON that is known to be well formed.
 func checkValue(d *json.Decoder, depth int) error {
 	start, err := d.Token()
 	if err != nil || depth > maxDepth {
 		return errObject
 	}
+	if _, compound := start.(json.Delim); !compound {
+		return nil
+	}
 	names := map[string]bool{}
-	for start == json.Delim('{') || start == json.Delim('[') {
-		if !d.More() {
-			_, err := d.Token()
-			return err
-		}
+	for d.More() {
 		if start == json.Delim('{') && !uniqueName(d, names) {
 			return errObject
 		}
@@ -49,7 +57,8 @@ func checkValue(d *json.Decoder, depth int) error {
 			return err
 		}
 	}
-	return nil
+	_, err = d.Token() // the closing bracket
+	return err
 }
 
 func uniqueName(d *json.Decoder, names map[string]bool) bool {
@@ -91,5 +100,6 @@ func (o object) text(name string) string {
 	return text
 }
 
-// object returns a member that is an object; the error if there is none.
-func (o object) object(name string) (object, error) { return parseObject(o[name]) }
+// object returns a member that is an object; nil if there is none. What lies in a
+// parsed object was checked with it.
+func (o object) object(name string) object { return membersOf(o[name]) }

@@ -44,10 +44,11 @@ func numericDate(t time.Time) json.Number {
 }
 
 // parseNumericDate reads seconds with at most three digits after the point,
-// exactly: by way of a float64, times would wander to the millisecond before.
+// exactly: by way of a float64, times would wander to the millisecond before. No
+// number is no time, not 1970.
 func parseNumericDate(number json.RawMessage) (time.Time, bool) {
 	whole, fraction, _ := strings.Cut(string(number), ".")
-	if len(whole) > 11 || len(fraction) > 3 { // to the year 5138
+	if whole == "" || len(whole) > 11 || len(fraction) > 3 { // to the year 5138
 		return time.Time{}, false
 	}
 	ms, err := strconv.ParseUint(whole+(fraction + "000")[:3], 10, 64)
