@@ -188,6 +188,7 @@ var DefaultWindow = Window{Messages: 128, Bytes: 16 << 20}
 
 // UploadRequest is a batch of the caller's own key packages.
 type UploadRequest struct {
+	Owner      Identity // zero, or the caller, or permission_denied
 	Packages   [][]byte // at most MaxUpload, MaxKeyPackage bytes each
 	LastResort bool     // kept, and handed out when the one-time ones have run out
 	AnyLength  bool     // accept lifetimes over 90 days (version 0 uploads)

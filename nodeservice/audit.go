@@ -1,0 +1,231 @@
+package nodeservice
+
+import (
+	"bufio"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+)
+
+// auditor writes one JSON line per decision to a sink of its own. Identities
+// and channels appear as keyed pseudonyms, addresses cut to /24 or /48; there
+// is never a payload, a token or a key in it.
+type auditor struct {
+	key     []byte // static after construction
+	log     *slog.Logger
+	queue   chan entry // bounded; closed by close, under mu
+	done    chan struct{}
+	dropped atomic.Uint64 // records lost to a full queue, told in a record of their own
+
+	mu     sync.RWMutex
+	closed bool // guarded by mu
+
+	failuresMu sync.Mutex
+	failures   *lru.Cache[string, suppressed] // guarded by failuresMu
+}
+
+const (
+	auditQueue        = 4096 // records that wait for the sink
+	auditedAddresses  = 4096 // addresses whose failures are counted
+	pseudonymBytes    = 12
+	auditBufferedSize = 64 << 10
+)
+
+// record is what a decision leaves behind; zero fields are left out.
+type record struct {
+	event   string
+	code    Code // "": done
+	origin  Origin
+	actor   Identity
+	peer    Identity
+	channel ChannelID
+	seq     Seq
+	count   int
+	bytes   int
+	created bool
+}
+
+// entry is a record on its way to the sink.
+type entry struct {
+	line    line
+	written chan<- error // nil: nobody waits
+}
+
+// line is a record as the sink sees it.
+type line struct {
+	Time    string `json:"time"`
+	Event   string `json:"event"`
+	Code    Code   `json:"code,omitempty"`
+	Door    string `json:"door,omitempty"`
+	Address string `json:"address,omitempty"`
+	Actor   string `json:"actor,omitempty"`
+	Peer    string `json:"peer,omitempty"`
+	Channel string `json:"channel,omitempty"`
+	Seq     Seq    `json:"seq,omitempty"`
+	Count   int    `json:"count,omitempty"`
+	Bytes   int    `json:"bytes,omitempty"`
+	Created bool   `json:"created,omitempty"`
+}
+
+// suppressed counts the failures of an address that got no record of their own.
+type suppressed struct {
+	origin Origin
+	count  int
+}
+
+// newAuditor starts the goroutine that owns the sink; close ends it.
+func newAuditor(sink io.Writer, key []byte, log *slog.Logger) *auditor {
+	failures, err := lru.New[string, suppressed](auditedAddresses)
+	if err != nil {
+		panic(err) // the constant above is positive
+	}
+	a := &auditor{key: key, log: log, failures: failures, queue: make(chan entry, auditQueue), done: make(chan struct{})}
+	go a.run(sink)
+	return a
+}
+
+// run writes in order and flushes when nothing waits, or somebody does.
+func (a *auditor) run(sink io.Writer) {
+	defer close(a.done)
+	out := bufio.NewWriterSize(sink, auditBufferedSize)
+	encoder := json.NewEncoder(out)
+	for e := range a.queue {
+		err := encoder.Encode(e.line)
+		if err == nil && (e.written != nil || len(a.queue) == 0) {
+			err = out.Flush()
+		}
+		if err != nil {
+			a.log.Error("audit cannot be written", "cause", err)
+			out.Reset(sink) // a bufio.Writer keeps its first error; the next record tries anew
+		}
+		if e.written != nil {
+			e.written <- err
+		}
+	}
+}
+
+// write hands over a record at the time it happened. With wait it returns after
+// the sink has it, and an error if the sink failed; else a full queue drops the
+// record and counts it.
+func (a *auditor) write(ctx context.Context, r record, now UnixMilli, wait bool) error {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	if a.closed && !wait {
+		return nil
+	}
+	if a.closed {
+		return shuttingDown()
+	}
+	if n := a.dropped.Swap(0); n > 0 {
+		a.offer(entry{line: a.line(record{event: "audit_dropped", count: int(n)}, now)}, int(n))
+	}
+	e := entry{line: a.line(r, now)}
+	if !wait {
+		a.offer(e, 1)
+		return nil
+	}
+	written := make(chan error, 1)
+	e.written = written
+	select {
+	case a.queue <- e:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if err := <-written; err != nil {
+		return &Error{Code: CodeUnavailable, Detail: "it was done, but could not be audited", Cause: err}
+	}
+	return nil
+}
+
+// offer never blocks; what finds the queue full counts as n dropped.
+func (a *auditor) offer(e entry, n int) {
+	select {
+	case a.queue <- e:
+	default:
+		a.dropped.Add(uint64(n))
+	}
+}
+
+func (a *auditor) close() {
+	a.mu.Lock()
+	a.closed = true
+	close(a.queue)
+	a.mu.Unlock()
+	<-a.done
+}
+
+func (a *auditor) line(r record, now UnixMilli) line {
+	l := line{
+		Time: now.Time().Format("2006-01-02T15:04:05.000Z07:00"), Event: r.event, Code: r.code, Door: r.origin.Door,
+		Actor: a.pseudonym(r.actor.Raw()), Peer: a.pseudonym(r.peer.Raw()),
+		Seq: r.seq, Count: r.count, Bytes: r.bytes, Created: r.created,
+	}
+	if r.origin.Address.IsValid() {
+		l.Address = r.origin.prefix(24, 48)
+	}
+	if !r.channel.IsZero() {
+		l.Channel = a.pseudonym(string(r.channel[:]))
+	}
+	return l
+}
+
+// pseudonym is the same for the same name on one installation, and tells
+// nothing to whoever lacks its secret.
+func (a *auditor) pseudonym(name string) string {
+	if name == "" {
+		return ""
+	}
+	mac := hmac.New(sha256.New, a.key)
+	mac.Write([]byte(name))
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:pseudonymBytes])
+}
+
+// recordFailure writes a refusal down, or beyond the limit only counts it: an
+// attacker must not be able to fill the disk with records.
+func (s *Service) recordFailure(now UnixMilli, r record, code Code) {
+	ctx := context.Background()
+	r.code = code
+	limit := []Charge{{Bucket: "audited/" + r.origin.bucket(), Cost: 1, Rate: s.cfg.Rates.AuditedFailures}}
+	if retryAfter, err := s.cfg.Limiter.Take(ctx, now.Time(), limit); err != nil || retryAfter == 0 {
+		_ = s.audit.write(ctx, r, now, false) // does not wait: drops are counted
+		return
+	}
+	s.audit.suppress(r.origin)
+}
+
+func (a *auditor) suppress(o Origin) {
+	a.failuresMu.Lock()
+	defer a.failuresMu.Unlock()
+	known, _ := a.failures.Get(o.bucket())
+	a.failures.Add(o.bucket(), suppressed{origin: o, count: known.count + 1})
+}
+
+// flushFailures writes one counted record for each address.
+func (a *auditor) flushFailures(now UnixMilli) {
+	a.failuresMu.Lock()
+	counted := a.failures.Values()
+	a.failures.Purge()
+	a.failuresMu.Unlock()
+	for _, f := range counted {
+		_ = a.write(context.Background(), record{event: "failures", origin: f.origin, count: f.count}, now, false)
+	}
+}
+
+// audited records a decision as its policy says; the error is an *Error or nil.
+func (s *Service) audited(ctx context.Context, r record, now UnixMilli, when recording) error {
+	if when == unrecorded {
+		return nil
+	}
+	if err := s.audit.write(ctx, r, now, when == writtenDown); err != nil {
+		return AsError(err)
+	}
+	return nil
+}

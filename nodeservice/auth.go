@@ -1,0 +1,164 @@
+package nodeservice
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+
+	"github.com/quicproquo/node/nodeservice/identity"
+)
+
+// Challenge implements Node.
+func (s *Service) Challenge(ctx context.Context, from Origin, id Identity) (Challenge, error) {
+	now := s.now()
+	err := s.admitStranger(ctx, opChallenge, from, now)
+	if err == nil && id.IsZero() {
+		err = Errorf(CodeInvalidArgument, "identity is missing")
+	}
+	s.counters.count(opChallenge, CodeOf(err))
+	if err != nil {
+		return Challenge{}, AsError(err)
+	}
+	nonce, expires := s.challenger.Issue(id, now.Time())
+	return Challenge{Nonce: nonce, Audience: s.cfg.PublicURL, ExpiresAt: Milli(expires)}, nil
+}
+
+// Login implements Node.
+func (s *Service) Login(ctx context.Context, from Origin, req LoginRequest) (Login, error) {
+	now := s.now()
+	r := record{event: opLogin.String(), origin: from, actor: req.Identity}
+	login, err := s.login(ctx, from, req, now)
+	s.counters.count(opLogin, CodeOf(err))
+	if err != nil {
+		return Login{}, s.failedAuthentication(ctx, opLogin, now, r, policies[opLogin].cost, err)
+	}
+	return login, s.audited(ctx, r, now, policies[opLogin].audit)
+}
+
+func (s *Service) login(ctx context.Context, from Origin, req LoginRequest, now UnixMilli) (Login, error) {
+	if err := s.admitStranger(ctx, opLogin, from, now); err != nil {
+		return Login{}, err
+	}
+	if req.Identity.IsZero() {
+		return Login{}, Errorf(CodeInvalidArgument, "identity is missing")
+	}
+	if err := s.checkLogin(ctx, req, now); err != nil {
+		return Login{}, err
+	}
+	issuedAt := UnixMilli(rise(&s.lastMint, int64(now), 1))
+	if req.RevokeOlder {
+		if err := s.revoke(ctx, Revocation{Identity: req.Identity, IssuedBefore: issuedAt, Until: s.lastExpiry(issuedAt)}); err != nil {
+			return Login{}, err
+		}
+	}
+	token, t, err := s.issuer.Mint(req.Identity, issuedAt.Time())
+	if err != nil {
+		return Login{}, err
+	}
+	return Login{Token: token, ExpiresAt: Milli(t.ExpiresAt), Session: s.newSession(from, t)}, nil
+}
+
+// checkLogin proves that the caller holds the identity's private key, and takes
+// the nonce: last, so that nobody can spend another's, and on all nodes
+// together, so that it logs in once.
+func (s *Service) checkLogin(ctx context.Context, req LoginRequest, now UnixMilli) error {
+	expires, err := s.challenger.Check(req.Identity, req.Nonce, now.Time())
+	if err != nil {
+		return authError(err)
+	}
+	if err := identity.CheckLogin(s.cfg.PublicURL, req.Identity, req.Nonce, req.Signature); err != nil {
+		return authError(err)
+	}
+	first, err := s.cfg.Store.Spend(ctx, "login", sha256.Sum256(req.Nonce), Milli(expires), now)
+	if err == nil && !first {
+		err = Errorf(CodeUnauthenticated, "the nonce has logged in already; ask for a new challenge")
+	}
+	return err
+}
+
+// admitStranger is the path before there is a session: the address's limit.
+func (s *Service) admitStranger(ctx context.Context, op operation, from Origin, now UnixMilli) error {
+	if err := s.charge(ctx, now, []Charge{s.addressCharge(from, policies[op].cost)}); err != nil {
+		return err
+	}
+	if s.cfg.NoSelfLogin && op != opAuthenticate {
+		return Errorf(CodePermissionDenied, "this node does not log in by itself; bring a token of its issuer")
+	}
+	return nil
+}
+
+func (s *Service) addressCharge(from Origin, cost float64) Charge {
+	return Charge{Bucket: "address/" + from.bucket(), Cost: cost, Rate: s.cfg.Rates.Address}
+}
+
+// Authenticate implements Node.
+func (s *Service) Authenticate(ctx context.Context, from Origin, token string) (Session, error) {
+	now := s.now()
+	t, err := s.authenticate(ctx, from, token, now)
+	if err != nil {
+		s.counters.count(opAuthenticate, CodeOf(err))
+		r := record{event: opAuthenticate.String(), origin: from}
+		return nil, s.failedAuthentication(ctx, opAuthenticate, now, r, 0, err)
+	}
+	return s.newSession(from, t), nil
+}
+
+// authenticate refuses an address in debt before it costs a signature check.
+func (s *Service) authenticate(ctx context.Context, from Origin, token string, now UnixMilli) (identity.Token, error) {
+	if err := s.admitStranger(ctx, opAuthenticate, from, now); err != nil {
+		return identity.Token{}, err
+	}
+	if token == "" {
+		return identity.Token{}, Errorf(CodeUnauthenticated, "an access token is missing; log in first")
+	}
+	t, err := s.verifier.Verify(token, now.Time())
+	if err != nil {
+		return identity.Token{}, authError(err)
+	}
+	return t, s.usable(&t, now)
+}
+
+// failedAuthentication makes the address pay for a failure, and records it.
+func (s *Service) failedAuthentication(ctx context.Context, op operation, now UnixMilli, r record, paid float64, err error) error {
+	e := AsError(err)
+	switch e.Code {
+	case CodeUnauthenticated, CodeTokenExpired:
+		owed := []Charge{s.addressCharge(r.origin, max(0, s.cfg.Rates.FailureCost-paid))}
+		if err := s.cfg.Limiter.Owe(ctx, now.Time(), owed); err != nil {
+			s.cfg.Log.Warn("limiter failed to charge a failed authentication", "cause", err)
+		}
+		s.recordFailure(now, r, e.Code)
+	case CodeInternal, CodeUnavailable:
+		s.logCause(op, e)
+	}
+	return e
+}
+
+// authError maps identity's errors; their sentences are safe for clients.
+func authError(err error) error {
+	switch {
+	case errors.Is(err, identity.ErrTokenExpired):
+		return &Error{Code: CodeTokenExpired, Detail: err.Error(), Cause: err}
+	case errors.Is(err, identity.ErrKey):
+		return &Error{Code: CodeInvalidArgument, Detail: err.Error(), Cause: err}
+	}
+	return &Error{Code: CodeUnauthenticated, Detail: err.Error(), Cause: err}
+}
+
+// Renew implements Session.
+func (s *session) Renew(ctx context.Context, token string) (UnixMilli, error) {
+	var expires UnixMilli
+	err := s.do(ctx, opRenew, ChannelID{}, func(c *call) error {
+		t, err := s.node.authenticate(ctx, s.origin, token, c.now)
+		if err != nil {
+			return err
+		}
+		if t.Identity != s.id {
+			return Errorf(CodePermissionDenied, "the new token belongs to another identity")
+		}
+		s.token.Store(&t)
+		expires = Milli(t.ExpiresAt)
+		return nil
+	})
+	return expires, err
+}

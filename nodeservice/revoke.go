@@ -1,0 +1,108 @@
+package nodeservice
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/quicproquo/node/nodeservice/identity"
+)
+
+// revoked is what this node knows of the stored revocations. It is bounded by
+// the rate limits: each entry cost a login or a valid token, and goes when the
+// tokens concerned have expired.
+type revoked struct {
+	mu         sync.RWMutex
+	tokens     map[[32]byte]UnixMilli  // guarded by mu: token hash -> until
+	identities map[Identity]Revocation // guarded by mu
+}
+
+func newRevoked() *revoked {
+	return &revoked{tokens: map[[32]byte]UnixMilli{}, identities: map[Identity]Revocation{}}
+}
+
+func (r *revoked) add(revocation Revocation) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if revocation.Identity.IsZero() {
+		r.tokens[revocation.Token] = revocation.Until
+		return
+	}
+	if known := r.identities[revocation.Identity]; known.IssuedBefore < revocation.IssuedBefore {
+		r.identities[revocation.Identity] = revocation
+	}
+}
+
+func (r *revoked) has(t *identity.Token) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if _, ok := r.tokens[t.Hash]; ok {
+		return true
+	}
+	return Milli(t.IssuedAt) < r.identities[t.Identity].IssuedBefore
+}
+
+// forget drops what concerns only tokens that have expired.
+func (r *revoked) forget(now UnixMilli) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for hash, until := range r.tokens {
+		if until <= now {
+			delete(r.tokens, hash)
+		}
+	}
+	for id, revocation := range r.identities {
+		if revocation.Until <= now {
+			delete(r.identities, id)
+		}
+	}
+}
+
+// loadRevocations reads what was revoked before this process started. New
+// tokens are issued after every instant that a stored revocation names.
+func (s *Service) loadRevocations(ctx context.Context) error {
+	all, err := s.cfg.Store.Revocations(ctx, s.now())
+	if err != nil {
+		return err
+	}
+	for _, r := range all {
+		s.revoked.add(r)
+		rise(&s.lastMint, int64(r.IssuedBefore), 0)
+	}
+	return nil
+}
+
+// revoke is durable before it is told, and then wakes every stream to look.
+func (s *Service) revoke(ctx context.Context, r Revocation) error {
+	if err := s.cfg.Store.Revoke(ctx, r); err != nil {
+		return err
+	}
+	s.revoked.add(r)
+	s.cfg.Bus.Hint(Hint{Kind: HintRevocations})
+	return nil
+}
+
+// lastExpiry is when the last token issued before t has expired anywhere.
+func (s *Service) lastExpiry(t UnixMilli) UnixMilli {
+	return t.Add(s.cfg.TokenTTL + time.Minute)
+}
+
+// usable says whether a verified token may still be used.
+func (s *Service) usable(t *identity.Token, now UnixMilli) error {
+	switch {
+	case Milli(t.ExpiresAt) <= now:
+		return Errorf(CodeTokenExpired, "the access token has expired; log in again")
+	case s.revoked.has(t):
+		return Errorf(CodeUnauthenticated, "the access token was revoked; log in again")
+	}
+	return nil
+}
+
+// Revoke implements Session.
+func (s *session) Revoke(ctx context.Context) error {
+	return s.do(ctx, opRevoke, ChannelID{}, func(c *call) error {
+		t := s.token.Load()
+		s.node.verifier.Forget(t.Hash)
+		return s.node.revoke(ctx, Revocation{Token: t.Hash, Until: Milli(t.ExpiresAt)})
+	})
+}
