@@ -94,7 +94,7 @@ func (l *MemoryLimiter) lacking(now time.Time, c Charge) time.Duration {
 	if c.Rate.PerSecond == 0 {
 		return 0
 	}
-	full, _ := l.buckets.Get(c.Bucket)
+	full := l.fullAt(now, c.Bucket)
 	wanted := max(c.Cost, min(1, c.Rate.Burst))
 	spare := c.Rate.spread(c.Rate.Burst - wanted)
 	return max(0, full.Sub(now)-spare)
@@ -106,12 +106,17 @@ func (l *MemoryLimiter) shift(now time.Time, charges []Charge, sign float64) {
 		if c.Rate.PerSecond == 0 || c.Cost == 0 {
 			continue
 		}
-		full, _ := l.buckets.Get(c.Bucket)
-		if full.Before(now) {
-			full = now
-		}
-		l.buckets.Add(c.Bucket, full.Add(c.Rate.spread(sign*c.Cost)))
+		l.buckets.Add(c.Bucket, l.fullAt(now, c.Bucket).Add(c.Rate.spread(sign*c.Cost)))
 	}
+}
+
+// fullAt is when the bucket is full again, at the earliest now; the caller
+// holds mu.
+func (l *MemoryLimiter) fullAt(now time.Time, bucket string) time.Time {
+	if full, known := l.buckets.Get(bucket); known && full.After(now) {
+		return full
+	}
+	return now
 }
 
 // spread is the time in which the bucket gains n units.
