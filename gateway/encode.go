@@ -1,0 +1,74 @@
+package gateway
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/quicproquo/node/nodeservice"
+)
+
+// octets are bytes as this door spells them: base64url without padding in JSON.
+type octets []byte
+
+// MarshalJSON implements json.Marshaler.
+func (o octets) MarshalJSON() ([]byte, error) {
+	text := make([]byte, 0, base64.RawURLEncoding.EncodedLen(len(o))+2)
+	text = append(text, '"')
+	text = base64.RawURLEncoding.AppendEncode(text, o)
+	return append(text, '"'), nil
+}
+
+// timestamp is an instant as this door spells it: RFC 3339 in UTC with exactly
+// three digits of a second.
+type timestamp nodeservice.UnixMilli
+
+const timeLayout = "2006-01-02T15:04:05.000Z"
+
+// MarshalText implements encoding.TextMarshaler.
+func (t timestamp) MarshalText() ([]byte, error) {
+	return nodeservice.UnixMilli(t).Time().AppendFormat(nil, timeLayout), nil
+}
+
+// timestampOrNull is null for an instant that is none.
+func timestampOrNull(m nodeservice.UnixMilli) *timestamp {
+	if m == 0 {
+		return nil
+	}
+	t := timestamp(m)
+	return &t
+}
+
+// writeJSON answers with v.
+func writeJSON(w http.ResponseWriter, status int, v any) error {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	writeBody(w, status, "application/json", body)
+	return nil
+}
+
+// A peer gets patience plus the time that a slow line (slowest) needs.
+const (
+	patience = 10 * time.Second
+	slowest  = 64 << 10 // bytes/s
+)
+
+// transferTime is how long n bytes may take to cross the network.
+func transferTime(n int) time.Duration {
+	return patience + time.Duration(n)*time.Second/slowest
+}
+
+// writeBody answers. A peer that does not read for too long loses the connection.
+func writeBody(w http.ResponseWriter, status int, mediaType string, body []byte) {
+	// Not every ResponseWriter has deadlines; the server's do.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(transferTime(len(body))))
+	h := w.Header()
+	h.Set("Content-Type", mediaType)
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // the peer that cannot be written to cannot be told
+}

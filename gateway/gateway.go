@@ -1,0 +1,115 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"sync/atomic"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
+
+	"github.com/quicproquo/node/nodeservice"
+)
+
+// Config is what a Gateway is made of. Node is required; a zero value elsewhere
+// is replaced as its comment says.
+type Config struct {
+	Node nodeservice.Node
+
+	// PublicURL is where clients find the gateway: pages of its origin may use it.
+	PublicURL string // "": only pages of the request's own host
+
+	// AllowedOrigins are further origins whose pages may use the gateway, such as
+	// "https://app.example.com".
+	AllowedOrigins []string
+
+	// TrustedProxies are the peers whose X-Forwarded-For is believed.
+	TrustedProxies []netip.Prefix
+
+	// Ready says whether the node can serve; its error is logged, never shown.
+	Ready func(ctx context.Context) error // nil: always
+
+	MaxPayload int          // bytes of one message; 0: 5 MiB
+	Log        *slog.Logger // nil: discarded
+}
+
+// Gateway is the HTTP door. It is an http.Handler; Shutdown ends its streams.
+type Gateway struct {
+	node       nodeservice.Node
+	origins    origins
+	proxies    []netip.Prefix
+	ready      func(ctx context.Context) error
+	maxPayload int
+	log        *slog.Logger
+	router     *chi.Mux
+
+	closing context.Context // ends when Shutdown begins: fetches that wait go home
+	drain   context.CancelFunc
+	streams streamSet
+	unready atomic.Bool // what the last probe said: changes are logged
+}
+
+// New makes a Gateway.
+func New(c Config) (*Gateway, error) {
+	if c.Node == nil {
+		return nil, errors.New("gateway: Config lacks Node")
+	}
+	allowed, err := parseOrigins(c.PublicURL, c.AllowedOrigins)
+	if err != nil {
+		return nil, err
+	}
+	g := &Gateway{
+		node: c.Node, origins: allowed, proxies: c.TrustedProxies,
+		ready: c.Ready, maxPayload: c.MaxPayload, log: c.Log,
+	}
+	if g.ready == nil {
+		g.ready = func(context.Context) error { return nil }
+	}
+	if g.maxPayload == 0 {
+		g.maxPayload = 5 << 20
+	}
+	if g.log == nil {
+		g.log = slog.New(slog.DiscardHandler)
+	}
+	g.closing, g.drain = context.WithCancel(context.Background())
+	g.router = g.routes()
+	return g, nil
+}
+
+// ServeHTTP implements http.Handler.
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) { g.router.ServeHTTP(w, r) }
+
+// routes is the whole door on one screen: open routes need no token, the others
+// are called with the session of the one that came.
+func (g *Gateway) routes() *chi.Mux {
+	r := chi.NewRouter()
+	r.Use(g.recoverPanics, g.requestID, g.crossOrigin, g.options, middleware.GetHead)
+	r.NotFound(g.open(notFound))
+	r.MethodNotAllowed(g.open(g.methodNotAllowed))
+
+	r.Get("/livez", g.open(g.livez))
+	r.Get("/readyz", g.open(g.readyz))
+	r.Get("/.well-known/jwks.json", g.open(g.jwks))
+	r.Get("/v1/info", g.open(g.info))
+
+	r.Post("/v1/auth/challenge", g.open(g.challenge))
+	r.Post("/v1/auth/token", g.open(g.login))
+	r.Delete("/v1/auth/token", g.as(g.revoke))
+
+	r.Post("/v1/channels", g.as(g.createChannel))
+	r.Get("/v1/channels", g.as(g.listChannels))
+	r.Get("/v1/channels/{channelId}", g.as(g.getChannel))
+	r.Post("/v1/channels/{channelId}/messages", g.as(g.enqueue))
+	r.Get("/v1/channels/{channelId}/messages", g.as(g.fetch))
+	r.Delete("/v1/channels/{channelId}/messages", g.as(g.ack))
+	r.Get("/v1/channels/{channelId}/stream", g.open(g.streamChannel))
+	r.Get("/v1/stream", g.open(g.streamAll))
+
+	r.Post("/v1/keypackages", g.as(g.uploadKeyPackages))
+	r.Get("/v1/keypackages", g.as(g.keyPackageStatus))
+	r.Post("/v1/identities/{identity}/keypackages/claim", g.as(g.claimKeyPackage))
+	return r
+}

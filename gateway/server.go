@@ -1,0 +1,21 @@
+package gateway
+
+import (
+	"log/slog"
+	"net/http"
+	"time"
+)
+
+// NewServer gives a handler the time limits that the gateway counts on: a header
+// must arrive within 10 s and in 32 KiB, and an idle connection goes after two
+// minutes. Bodies and answers have deadlines of their own, by their size, so that
+// a large one may take its time on a slow line and a small one may not.
+func NewServer(h http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    32 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+}

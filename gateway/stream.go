@@ -1,0 +1,294 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/coder/websocket"
+	"golang.org/x/time/rate"
+
+	"github.com/quicproquo/node/nodeservice"
+)
+
+const (
+	pingEvery    = 25 * time.Second // a proxy may drop an idle socket after 60 s
+	silentFor    = 60 * time.Second // then the peer is gone
+	framesPerSec = 100              // of a client
+	largeFrame   = 64 << 10         // bytes; may fill the line for longer than a ping takes
+)
+
+// stream is one WebSocket and the core's Stream behind it. Three goroutines serve
+// it: run pings and decides the end, read handles the client's frames, deliver
+// writes events. A slow reader stops deliver, whose events the core's window
+// bounds, and nothing else grows.
+type stream struct {
+	codec   codec
+	log     *slog.Logger
+	session nodeservice.Session // static after openStream; nil: refused before
+	source  nodeservice.Stream  // static after openStream; nil: refused before
+	conn    *websocket.Conn     // static after attach
+
+	ctx    context.Context // of everything the stream does; not the request's
+	cancel context.CancelFunc
+
+	writing chan struct{} // capacity 1: holding it is the right to write
+	heard   atomic.Int64  // Unix nanoseconds of the client's last sign of life
+	end     chan ending   // capacity 1: the first reason stays
+}
+
+// ending is why a stream ends, and what the client is told.
+type ending struct {
+	code     websocket.StatusCode // 0: nobody is there to be told
+	reason   string
+	draining bool // say when to come back first
+}
+
+func newStream(c codec, log *slog.Logger) *stream {
+	s := &stream{codec: c, log: log, writing: make(chan struct{}, 1), end: make(chan ending, 1)}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.alive()
+	return s
+}
+
+// acceptOptions leaves out what was checked before. No compression: ciphertext
+// does not shrink.
+func (s *stream) acceptOptions() *websocket.AcceptOptions {
+	return &websocket.AcceptOptions{
+		Subprotocols:       []string{s.codec.subprotocol},
+		InsecureSkipVerify: true, // checkOrigin has looked, by our own list
+		CompressionMode:    websocket.CompressionDisabled,
+		OnPingReceived:     func(context.Context, []byte) bool { s.alive(); return true },
+		OnPongReceived:     func(context.Context, []byte) { s.alive() },
+	}
+}
+
+func (s *stream) attach(conn *websocket.Conn) {
+	s.conn = conn
+	s.conn.SetReadLimit(maxFrame)
+}
+
+func (s *stream) alive() { s.heard.Store(time.Now().UnixNano()) }
+
+// stop ends the stream, unless it is ending already. It never blocks.
+func (s *stream) stop(e ending) {
+	select {
+	case s.end <- e:
+	default:
+	}
+}
+
+// cut ends the stream without ceremony.
+func (s *stream) cut() {
+	s.stop(ending{})
+	_ = s.conn.CloseNow()
+}
+
+// release frees what the core holds for the stream.
+func (s *stream) release() {
+	s.cancel()
+	if s.source != nil {
+		_ = s.source.Close()
+	}
+	if s.session != nil {
+		_ = s.session.Close()
+	}
+}
+
+// refuse tells a browser why there is no stream.
+func (s *stream) refuse(err error) {
+	e := endingOf(err)
+	_ = s.conn.Close(e.code, e.reason)
+}
+
+// run serves the stream until it ends, and its goroutines with it.
+func (s *stream) run() {
+	var others sync.WaitGroup
+	others.Go(func() { s.guard(s.read) })
+	others.Go(func() { s.guard(s.deliver) })
+	e := s.keepAlive(&others)
+	if e.draining {
+		s.tryWrite(drainingOf(comeBackAfter()))
+	}
+	// The close frame first: a context that ends closes the connection without one.
+	if e.code != 0 {
+		_ = s.conn.Close(e.code, e.reason)
+	}
+	_ = s.conn.CloseNow()
+	s.cancel()
+	others.Wait()
+}
+
+// guard ends the stream, instead of the process, if its goroutine panics.
+func (s *stream) guard(do func()) {
+	defer func() {
+		if v := recover(); v != nil {
+			s.log.Error("stream panicked", "panic", v, "stack", string(debug.Stack()))
+			s.stop(endingOf(fmt.Errorf("panic: %v", v)))
+		}
+	}()
+	do()
+}
+
+// keepAlive pings until the stream ends: by a frame, since a browser's script sees
+// nothing else, and by the protocol's own ping, since a script may be busy.
+func (s *stream) keepAlive(others *sync.WaitGroup) ending {
+	ping := time.NewTicker(pingEvery)
+	defer ping.Stop()
+	silence := time.NewTimer(silentFor)
+	defer silence.Stop()
+	for {
+		select {
+		case e := <-s.end:
+			return e
+		case <-ping.C:
+			s.tryWrite(bareFrame{"ping"})
+			others.Go(func() { s.protocolPing() })
+		case <-silence.C:
+			left := silentFor - time.Since(time.Unix(0, s.heard.Load()))
+			if len(s.writing) > 0 { // the line is full, not dead: that write has a deadline
+				left = pingEvery
+			}
+			if left <= 0 {
+				return ending{closeSilent, "nothing was heard for 60 s", false}
+			}
+			silence.Reset(left)
+		}
+	}
+}
+
+// protocolPing waits for its pong, which OnPongReceived notes; so few are ever
+// under way at once.
+func (s *stream) protocolPing() {
+	ctx, cancel := context.WithTimeout(s.ctx, silentFor)
+	defer cancel()
+	_ = s.conn.Ping(ctx)
+}
+
+// deliver writes the core's events, one at a time: a new one is taken only when
+// the one before is on its way.
+func (s *stream) deliver() {
+	if !s.write(helloOf(s.session.Identity(), time.Now())) {
+		return
+	}
+	for {
+		event, err := s.source.Next(s.ctx)
+		if err != nil {
+			s.stop(endingOf(err))
+			return
+		}
+		if frame := frameOf(event); frame != nil && !s.write(frame) {
+			return
+		}
+	}
+}
+
+// read handles the client's frames. It must always be reading, or pongs and
+// closes would not be seen.
+func (s *stream) read() {
+	frames := rate.NewLimiter(framesPerSec, framesPerSec)
+	for {
+		kind, data, err := s.conn.Read(s.ctx)
+		if err != nil {
+			s.stop(ending{}) // the peer left, or the library has closed and told why
+			return
+		}
+		s.alive()
+		if !frames.Allow() {
+			s.stop(ending{closeLimits, fmt.Sprintf("rate_limited: more than %d frames a second", framesPerSec), false})
+			return
+		}
+		if kind != s.codec.kind {
+			s.stop(endingOf(invalidf("%s has frames of the other kind", s.codec.subprotocol)))
+			return
+		}
+		frame, err := s.codec.decode(data)
+		if err != nil {
+			s.stop(endingOf(err))
+			return
+		}
+		if reply := s.handle(frame); reply != nil && !s.write(reply) {
+			return
+		}
+	}
+}
+
+// handle does what a frame asks, and returns the frame that answers, or nil. An
+// ack is answered even when it changed nothing and no event tells of it.
+func (s *stream) handle(frame clientFrame) any {
+	switch f := frame.(type) {
+	case ackFrame:
+		err := s.ack(f)
+		if err == nil {
+			return ackedOf(f.Channel, f.Through)
+		}
+		return errorOf(err)
+	case authFrame:
+		if _, err := s.session.Renew(s.ctx, f.Token); err != nil {
+			return errorOf(err)
+		}
+	}
+	return nil
+}
+
+func (s *stream) ack(f ackFrame) error {
+	if f.Channel.IsZero() {
+		return nodeservice.Errorf(nodeservice.CodeChannelNotFound, "there is no such channel of yours")
+	}
+	return s.source.Ack(s.ctx, f.Channel, f.Through)
+}
+
+// write sends a frame when it is its turn, and ends the stream if it cannot.
+func (s *stream) write(frame any) bool {
+	select {
+	case s.writing <- struct{}{}:
+	case <-s.ctx.Done():
+		return false
+	}
+	return s.send(frame)
+}
+
+// tryWrite sends a frame, unless another is on its way.
+func (s *stream) tryWrite(frame any) {
+	select {
+	case s.writing <- struct{}{}:
+		s.send(frame)
+	default:
+	}
+}
+
+// send writes one frame within its deadline, and gives the right to write back.
+func (s *stream) send(frame any) bool {
+	defer func() { <-s.writing }()
+	data, err := s.codec.encode(frame)
+	if err != nil {
+		s.stop(endingOf(err))
+		return false
+	}
+	ctx, cancel := context.WithTimeout(s.ctx, transferTime(len(data)))
+	defer cancel()
+	if err := s.conn.Write(ctx, s.codec.kind, data); err != nil {
+		s.stop(ending{}) // it reads too slowly, or not at all: the connection is gone
+		return false
+	}
+	if len(data) >= largeFrame {
+		s.alive() // no ping could pass meanwhile; the window bounds how often this is said
+	}
+	return true
+}
+
+// endingOf is the close of a stream that an error ends: "code: detail", as much of
+// it as a close frame holds (RFC 6455 section 5.5).
+func endingOf(err error) ending {
+	e := nodeservice.AsError(err)
+	reason := string(e.Code) + ": " + e.Detail
+	if len(reason) > 123 {
+		reason = strings.ToValidUTF8(reason[:123], "")
+	}
+	return ending{outcomeOf(e.Code).close, reason, false}
+}
