@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"sync"
@@ -92,15 +93,21 @@ func newAuditor(sink io.Writer, key []byte, log *slog.Logger) *auditor {
 	return a
 }
 
-// run writes in order and flushes when nothing waits, or somebody does.
+// run writes in order and flushes when nothing waits, or somebody does. Once
+// nothing waits it also tells what a full queue dropped.
 func (a *auditor) run(sink io.Writer) {
 	defer close(a.done)
 	out := bufio.NewWriterSize(sink, auditBufferedSize)
 	encoder := json.NewEncoder(out)
 	for e := range a.queue {
 		err := encoder.Encode(e.line)
-		if err == nil && (e.written != nil || len(a.queue) == 0) {
-			err = out.Flush()
+		if n := len(a.queue); n == 0 {
+			if dropped := a.dropped.Swap(0); dropped > 0 {
+				err = errors.Join(err, encoder.Encode(line{Time: e.line.Time, Event: "audit_dropped", Count: int(dropped)}))
+			}
+			err = errors.Join(err, out.Flush())
+		} else if e.written != nil {
+			err = errors.Join(err, out.Flush())
 		}
 		if err != nil {
 			a.log.Error("audit cannot be written", "cause", err)
@@ -124,12 +131,13 @@ func (a *auditor) write(ctx context.Context, r record, now UnixMilli, wait bool)
 	if a.closed {
 		return shuttingDown()
 	}
-	if n := a.dropped.Swap(0); n > 0 {
-		a.offer(entry{line: a.line(record{event: "audit_dropped", count: int(n)}, now)}, int(n))
-	}
 	e := entry{line: a.line(r, now)}
 	if !wait {
-		a.offer(e, 1)
+		select {
+		case a.queue <- e:
+		default:
+			a.dropped.Add(1)
+		}
 		return nil
 	}
 	written := make(chan error, 1)
@@ -143,15 +151,6 @@ func (a *auditor) write(ctx context.Context, r record, now UnixMilli, wait bool)
 		return &Error{Code: CodeUnavailable, Detail: "it was done, but could not be audited", Cause: err}
 	}
 	return nil
-}
-
-// offer never blocks; what finds the queue full counts as n dropped.
-func (a *auditor) offer(e entry, n int) {
-	select {
-	case a.queue <- e:
-	default:
-		a.dropped.Add(uint64(n))
-	}
 }
 
 func (a *auditor) close() {
