@@ -1,0 +1,13 @@
+// Package noderpc is the native door: the node's service over Cap'n Proto RPC,
+// as a server and as a client.
+//
+// The server decodes a call, calls one method of a nodeservice.Session, and
+// encodes the answer; it decides nothing about who may do what. What it does own
+// is the wire: one bootstrap object a connection, capabilities bound to a
+// session, bounds on bytes and calls, and a guard between hostile peers and an
+// RPC runtime that trusts them. The client is a nodeservice.Node over a
+// connection, so that everything written against the core runs against a remote
+// node as well.
+//
+// It speaks schema versions 0 and 1. Only this package and schema import capnp.
+package noderpc

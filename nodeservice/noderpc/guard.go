@@ -1,0 +1,280 @@
+package noderpc
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	rpccp "capnproto.org/go/capnp/v3/std/capnp/rpc"
+)
+
+const (
+	maxTransform = 8 // path of a pipelined call; ours is one step
+	maxParamCaps = 4 // capabilities in one call's parameters; ours is one
+)
+
+var (
+	errProtocol   = errors.New("protocol error")
+	errHeld       = errors.New("a call waited too long for the answer that it is pipelined on")
+	errTooMany    = errors.New("too many calls in flight on this connection")
+	errWireClosed = errors.New("the connection is closed")
+)
+
+// guard stands between a peer's messages and the RPC runtime, which trusts
+// peers: a call pipelined on an answer that has not returned yet kills the
+// process when its target turns out to reject at once (a null session, an
+// unknown method), in a goroutine of the library where nothing recovers. So the
+// guard holds such a call back until our Return for that answer has been sent;
+// from then on the runtime answers it without that path. It also refuses what
+// no client of ours has a use for, and bounds lists whose length costs memory
+// that their encoding does not.
+type guard struct {
+	maxCalls int           // received and not yet answered; static
+	hold     time.Duration // longest time a call is held back; static
+	closed   <-chan struct{}
+
+	mu        sync.Mutex
+	questions map[uint32]*question // guarded by mu: those of the peer that it has not finished
+	calls     int                  // guarded by mu: of them, without a Return
+	idle      chan struct{}        // guarded by mu: closed when calls is next 0; nil: nobody waits
+}
+
+// question is the state of one of the peer's questions, guarded by guard.mu.
+type question struct {
+	sent     chan struct{} // closed once our Return is on its way
+	returned bool
+	finished bool // the peer wants no Return any more
+}
+
+func newGuard(maxCalls int, hold time.Duration, closed <-chan struct{}) *guard {
+	return &guard{maxCalls: maxCalls, hold: hold, closed: closed, questions: make(map[uint32]*question)}
+}
+
+// receive inspects a message before the runtime sees it, and may hold it back.
+// An error ends the connection.
+func (g *guard) receive(msg rpccp.Message) error {
+	switch msg.Which() {
+	case rpccp.Message_Which_bootstrap:
+		boot, err := msg.Bootstrap()
+		if err != nil {
+			return err
+		}
+		return g.open(boot.QuestionId())
+	case rpccp.Message_Which_call:
+		return g.receiveCall(msg)
+	case rpccp.Message_Which_finish:
+		finish, err := msg.Finish()
+		if err != nil {
+			return err
+		}
+		g.finish(finish.QuestionId())
+		return nil
+	case rpccp.Message_Which_return:
+		return checkReturn(msg)
+	case rpccp.Message_Which_resolve:
+		return checkResolve(msg)
+	case rpccp.Message_Which_release, rpccp.Message_Which_abort, rpccp.Message_Which_unimplemented:
+		return nil
+	}
+	return fmt.Errorf("%w: no use for %v messages here", errProtocol, msg.Which())
+}
+
+func (g *guard) receiveCall(msg rpccp.Message) error {
+	call, err := msg.Call()
+	if err != nil {
+		return err
+	}
+	if call.SendResultsTo().Which() != rpccp.Call_sendResultsTo_Which_caller {
+		return fmt.Errorf("%w: results go to the caller", errProtocol)
+	}
+	params, err := call.Params()
+	if err != nil {
+		return err
+	}
+	if err := checkCaps(params, maxParamCaps); err != nil {
+		return err
+	}
+	target, err := call.Target()
+	if err != nil {
+		return err
+	}
+	if target.Which() == rpccp.MessageTarget_Which_promisedAnswer {
+		promised, err := target.PromisedAnswer()
+		if err != nil {
+			return err
+		}
+		if err := g.await(promised); err != nil {
+			return err
+		}
+	}
+	return g.open(call.QuestionId())
+}
+
+// await returns once the promised answer's Return has been sent. An answer that
+// is not known here is not known to the runtime either, which says so.
+func (g *guard) await(promised rpccp.PromisedAnswer) error {
+	steps, err := promised.Transform()
+	if err != nil {
+		return err
+	}
+	if steps.Len() > maxTransform {
+		return fmt.Errorf("%w: a path of %d steps", errProtocol, steps.Len())
+	}
+	g.mu.Lock()
+	q := g.questions[promised.QuestionId()]
+	g.mu.Unlock()
+	if q == nil {
+		return nil
+	}
+	select {
+	case <-q.sent: // most often, and without a timer
+		return nil
+	default:
+	}
+	timer := time.NewTimer(g.hold)
+	defer timer.Stop()
+	select {
+	case <-q.sent:
+		return nil
+	case <-timer.C:
+		return errHeld
+	case <-g.closed:
+		return errWireClosed
+	}
+}
+
+func (g *guard) open(id uint32) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.questions[id] != nil {
+		return fmt.Errorf("%w: question %d is still open", errProtocol, id)
+	}
+	if g.calls++; g.calls > g.maxCalls {
+		return errTooMany
+	}
+	g.questions[id] = &question{sent: make(chan struct{})}
+	return nil
+}
+
+func (g *guard) finish(id uint32) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	q := g.questions[id]
+	switch {
+	case q == nil:
+	case q.returned:
+		delete(g.questions, id)
+	default:
+		q.finished = true
+	}
+}
+
+// sending notes a Return before it is written: once written, the peer may
+// finish the question and use its id again.
+func (g *guard) sending(msg rpccp.Message) {
+	if msg.Which() != rpccp.Message_Which_return {
+		return
+	}
+	ret, err := msg.Return()
+	if err != nil {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	q := g.questions[ret.AnswerId()]
+	if q == nil || q.returned {
+		return
+	}
+	q.returned = true
+	close(q.sent)
+	if q.finished {
+		delete(g.questions, ret.AnswerId())
+	}
+	if g.calls--; g.calls == 0 && g.idle != nil {
+		close(g.idle)
+		g.idle = nil
+	}
+}
+
+// inFlight counts the calls that have not been answered.
+func (g *guard) inFlight() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.calls
+}
+
+// whenIdle is closed as soon as no call is in flight.
+func (g *guard) whenIdle() <-chan struct{} {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.calls == 0 {
+		idle := make(chan struct{})
+		close(idle)
+		return idle
+	}
+	if g.idle == nil {
+		g.idle = make(chan struct{})
+	}
+	return g.idle
+}
+
+// checkReturn lets through answers to our events, which carry no capability.
+func checkReturn(msg rpccp.Message) error {
+	ret, err := msg.Return()
+	if err != nil {
+		return err
+	}
+	if ret.Which() != rpccp.Return_Which_results {
+		return nil
+	}
+	results, err := ret.Results()
+	if err != nil {
+		return err
+	}
+	return checkCaps(results, 0)
+}
+
+// checkResolve lets a promised event sink become one that the peer hosts.
+func checkResolve(msg rpccp.Message) error {
+	resolve, err := msg.Resolve()
+	if err != nil {
+		return err
+	}
+	if resolve.Which() != rpccp.Resolve_Which_cap {
+		return nil
+	}
+	desc, err := resolve.Cap()
+	if err != nil {
+		return err
+	}
+	return checkCap(desc)
+}
+
+func checkCaps(payload rpccp.Payload, most int) error {
+	caps, err := payload.CapTable()
+	if err != nil {
+		return err
+	}
+	if caps.Len() > most {
+		return fmt.Errorf("%w: %d capabilities in a message", errProtocol, caps.Len())
+	}
+	for i := range caps.Len() {
+		if err := checkCap(caps.At(i)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkCap takes capabilities that the peer hosts itself. Ours, handed back, or
+// results of calls still open have no use as an event sink.
+func checkCap(desc rpccp.CapDescriptor) error {
+	switch desc.Which() {
+	case rpccp.CapDescriptor_Which_none,
+		rpccp.CapDescriptor_Which_senderHosted,
+		rpccp.CapDescriptor_Which_senderPromise:
+		return nil
+	}
+	return fmt.Errorf("%w: no use for capabilities of kind %v here", errProtocol, desc.Which())
+}

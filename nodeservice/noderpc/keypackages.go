@@ -1,0 +1,125 @@
+package noderpc
+
+import (
+	"context"
+
+	"github.com/quicproquo/node/nodeservice"
+	"github.com/quicproquo/node/schema"
+)
+
+// UploadKeyPackage(s), fetchKeyPackage, keyPackageStatus.
+
+const keyPackagesLane = "key packages"
+
+// UploadKeyPackage implements schema.NodeService_Server: the upload of version 0,
+// one key package at a time.
+func (o *object) UploadKeyPackage(ctx context.Context, call schema.NodeService_uploadKeyPackage) error {
+	args := call.Args()
+	owner, pkg, err := decodeUpload(args)
+	r := newRequest(call.Call, args).with(keyPackagesLane, err)
+	req := nodeservice.UploadRequest{Packages: [][]byte{pkg}, AnyLength: r.version == 0}
+	return answer(ctx, o, r, call.AllocResults,
+		func(ctx context.Context, s nodeservice.Session) ([]nodeservice.Fingerprint, error) {
+			if err := ownKey(s, owner); err != nil {
+				return nil, err
+			}
+			return s.UploadKeyPackages(ctx, req)
+		},
+		func(res schema.NodeService_uploadKeyPackage_Results, prints []nodeservice.Fingerprint) error {
+			return res.SetFingerprint(prints[0][:])
+		})
+}
+
+// ownKey is the one check of a door: identityKey of uploadKeyPackage has been
+// redundant since sessions exist. The core never sees it; it takes the owner from
+// the session alone.
+func ownKey(s nodeservice.Session, owner nodeservice.Identity) error {
+	if owner != (nodeservice.Identity{}) && owner != s.Identity() {
+		return nodeservice.Errorf(nodeservice.CodePermissionDenied,
+			"key packages are uploaded for oneself: leave identityKey empty, or give the caller's own")
+	}
+	return nil
+}
+
+func decodeUpload(
+	args schema.NodeService_uploadKeyPackage_Params,
+) (owner nodeservice.Identity, pkg []byte, err error) {
+	if owner, err = key(args.IdentityKey()); err != nil {
+		return owner, nil, err
+	}
+	pkg, err = data(args.Package())
+	return owner, pkg, err
+}
+
+// UploadKeyPackages implements schema.NodeService_Server.
+func (o *object) UploadKeyPackages(ctx context.Context, call schema.NodeService_uploadKeyPackages) error {
+	args := call.Args()
+	packages, err := dataList("packages", nodeservice.MaxUpload)(args.Packages())
+	r := newRequest(call.Call, args).with(keyPackagesLane, err)
+	req := nodeservice.UploadRequest{Packages: packages, LastResort: args.LastResort()}
+	return answer(ctx, o, r, call.AllocResults,
+		func(ctx context.Context, s nodeservice.Session) ([]nodeservice.Fingerprint, error) {
+			return s.UploadKeyPackages(ctx, req)
+		},
+		func(res schema.NodeService_uploadKeyPackages_Results, prints []nodeservice.Fingerprint) error {
+			list, err := res.NewFingerprints(int32(len(prints)))
+			if err != nil {
+				return err
+			}
+			for i, print := range prints {
+				if err := list.Set(i, print[:]); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+}
+
+// FetchKeyPackage implements schema.NodeService_Server: a claim.
+func (o *object) FetchKeyPackage(ctx context.Context, call schema.NodeService_fetchKeyPackage) error {
+	args := call.Args()
+	req, err := decodeClaim(args)
+	r := newRequest(call.Call, args).with(keyPackagesLane, err)
+	return answer(ctx, o, r, call.AllocResults,
+		func(ctx context.Context, s nodeservice.Session) (nodeservice.KeyPackage, error) {
+			return s.ClaimKeyPackage(ctx, req)
+		},
+		func(res schema.NodeService_fetchKeyPackage_Results, pkg nodeservice.KeyPackage) error {
+			res.SetSuite(uint16(pkg.CipherSuite))
+			res.SetLastResort(pkg.LastResort)
+			if err := res.SetFingerprint(pkg.Fingerprint[:]); err != nil {
+				return err
+			}
+			return res.SetPackage(pkg.Data)
+		})
+}
+
+func decodeClaim(args schema.NodeService_fetchKeyPackage_Params) (req nodeservice.ClaimRequest, err error) {
+	if req.Owner, err = someKey(args.IdentityKey()); err != nil {
+		return req, err
+	}
+	if req.ClaimID, err = data(args.ClaimId()); err != nil {
+		return req, err
+	}
+	req.Suites, err = suites(args.Suites())
+	return req, err
+}
+
+// KeyPackageStatus implements schema.NodeService_Server.
+func (o *object) KeyPackageStatus(ctx context.Context, call schema.NodeService_keyPackageStatus) error {
+	r := newRequest(call.Call, call.Args()).with(keyPackagesLane, nil)
+	return answer(ctx, o, r, call.AllocResults,
+		func(ctx context.Context, s nodeservice.Session) ([]nodeservice.KeyPackageStock, error) {
+			return s.KeyPackageStatus(ctx)
+		},
+		func(res schema.NodeService_keyPackageStatus_Results, stocks []nodeservice.KeyPackageStock) error {
+			list, err := res.NewSuites(int32(len(stocks)))
+			if err != nil {
+				return err
+			}
+			for i, stock := range stocks {
+				encodeStock(list.At(i), stock)
+			}
+			return nil
+		})
+}

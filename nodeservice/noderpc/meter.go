@@ -1,0 +1,83 @@
+package noderpc
+
+import (
+	"errors"
+	"sync"
+)
+
+var (
+	errConnectionFull = errors.New("the connection holds too many bytes of unanswered or unfinished calls")
+	errStrangersFull  = errors.New("connections without a login hold too much memory; try again later")
+)
+
+// pool is what all connections that have not logged in may hold together.
+type pool struct {
+	mu    sync.Mutex
+	used  int64 // guarded by mu
+	limit int64 // static after construction
+}
+
+func (p *pool) take(n int64) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.used+n > p.limit {
+		return false
+	}
+	p.used += n
+	return true
+}
+
+func (p *pool) give(n int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.used -= n
+}
+
+// meter counts the bytes that a connection makes the node hold: messages
+// received until they are released, messages allocated until they are released.
+type meter struct {
+	mu        sync.Mutex
+	used      int64 // guarded by mu
+	limit     int64 // static after construction
+	strangers *pool // guarded by mu: also charged; nil once the connection has logged in
+}
+
+func (m *meter) take(n int) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.used+int64(n) > m.limit {
+		return errConnectionFull
+	}
+	if m.strangers != nil && !m.strangers.take(int64(n)) {
+		return errStrangersFull
+	}
+	m.used += int64(n)
+	return nil
+}
+
+func (m *meter) give(n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.used -= int64(n)
+	if m.strangers != nil {
+		m.strangers.give(int64(n))
+	}
+}
+
+// leaveStrangers moves the connection out of the common pool: it logged in, or
+// it is closed and what it held is garbage.
+func (m *meter) leaveStrangers() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.strangers != nil {
+		m.strangers.give(m.used)
+		m.strangers = nil
+	}
+}
+
+// stranger says that nobody has logged in on the connection yet.
+func (m *meter) stranger() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.strangers != nil
+}

@@ -1,0 +1,255 @@
+package noderpc
+
+import (
+	"bufio"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"capnproto.org/go/capnp/v3"
+	"capnproto.org/go/capnp/v3/rpc/transport"
+	rpccp "capnproto.org/go/capnp/v3/std/capnp/rpc"
+)
+
+// messageCost is charged for every message besides its bytes: the runtime's own
+// records of a call, and the first segment of a new message.
+const messageCost = 1 << 10
+
+// wire is the Transport of one connection: framing with bounds, gathered
+// writes, and on the server's side the guard.
+type wire struct {
+	conn      net.Conn
+	in        *bufio.Reader // owned by the runtime's reading goroutine
+	out       *gatherer
+	meter     *meter
+	guard     *guard // nil on the client's side, which trusts its server
+	timeouts  timeouts
+	maxFrame  int
+	greeted   bool // owned by the runtime's reading goroutine: a whole message has come
+	closeOnce sync.Once
+	closed    chan struct{}
+	broken    atomic.Bool // reading ended: no call will be answered any more
+}
+
+// timeouts of a connection.
+type timeouts struct {
+	first time.Duration // from accepting to the first whole message, and for every message of a stranger
+	body  time.Duration // from a message's size to its end
+	write time.Duration // for a chunk of at most 256 KiB
+	end   time.Duration // for what waits when the connection is closed
+}
+
+func newWire(conn net.Conn, maxFrame int, m *meter, t timeouts) *wire {
+	return &wire{
+		conn:     conn,
+		in:       bufio.NewReaderSize(conn, readBuffer),
+		out:      newGatherer(conn, t.write),
+		meter:    m,
+		timeouts: t,
+		maxFrame: maxFrame,
+		closed:   make(chan struct{}),
+	}
+}
+
+// RecvMessage implements transport.Transport.
+func (w *wire) RecvMessage() (transport.IncomingMessage, error) {
+	in, err := w.receive()
+	if err != nil {
+		w.broken.Store(true)
+		return nil, err
+	}
+	return in, nil
+}
+
+func (w *wire) receive() (*incoming, error) {
+	frame, charged, err := w.readFrame()
+	if err != nil {
+		w.meter.give(charged)
+		return nil, err
+	}
+	in := &incoming{meter: w.meter, charged: charged}
+	msg, err := capnp.Unmarshal(frame)
+	if err != nil {
+		in.Release()
+		return nil, err
+	}
+	in.raw = msg
+	if in.msg, err = rpccp.ReadRootMessage(msg); err != nil {
+		in.Release()
+		return nil, err
+	}
+	if w.guard != nil {
+		if err := w.guard.receive(in.msg); err != nil {
+			in.Release()
+			return nil, err
+		}
+	}
+	return in, nil
+}
+
+// readFrame reads a message and says what the meter was charged for it.
+func (w *wire) readFrame() (frame []byte, charged int, err error) {
+	if !w.greeted && w.timeouts.first > 0 {
+		if err := w.conn.SetReadDeadline(time.Now().Add(w.timeouts.first)); err != nil {
+			return nil, 0, err
+		}
+	}
+	size, err := frameSize(w.in, w.maxFrame)
+	if err != nil {
+		return nil, 0, err
+	}
+	if err := w.meter.take(messageCost); err != nil {
+		return nil, 0, err
+	}
+	charged = messageCost
+	timed := !w.greeted
+	if w.greeted && size > w.in.Buffered() {
+		timed = true
+		if err := w.conn.SetReadDeadline(time.Now().Add(w.bodyTimeout())); err != nil {
+			return nil, charged, err
+		}
+	}
+	frame, err = readBody(w.in, size, func(bytes int) error {
+		if err := w.meter.take(bytes); err != nil {
+			return err
+		}
+		charged += bytes
+		return nil
+	})
+	if err != nil {
+		return nil, charged, err
+	}
+	w.greeted = true
+	if timed {
+		err = w.conn.SetReadDeadline(time.Time{})
+	}
+	return frame, charged, err
+}
+
+// bodyTimeout gives strangers no longer than their first message had.
+func (w *wire) bodyTimeout() time.Duration {
+	if w.meter.stranger() {
+		return w.timeouts.first
+	}
+	return w.timeouts.body
+}
+
+// NewMessage implements transport.Transport.
+func (w *wire) NewMessage() (transport.OutgoingMessage, error) {
+	if err := w.meter.take(messageCost); err != nil {
+		w.cut()
+		return nil, err
+	}
+	arena := &meteredArena{Arena: capnp.MultiSegment(nil), meter: w.meter}
+	arena.charged.Store(messageCost)
+	_, segment, err := capnp.NewMessage(arena)
+	if err != nil {
+		arena.Release()
+		return nil, err
+	}
+	msg, err := rpccp.NewRootMessage(segment)
+	if err != nil {
+		arena.Release()
+		return nil, err
+	}
+	return &outgoing{wire: w, msg: msg, arena: arena}, nil
+}
+
+// cut ends the connection without ceremony; the runtime notices by reading.
+func (w *wire) cut() { _ = w.conn.Close() }
+
+// Close implements transport.Transport: what is sent goes out first.
+func (w *wire) Close() error {
+	w.closeOnce.Do(func() {
+		w.broken.Store(true)
+		close(w.closed)
+		w.out.end(w.timeouts.end)
+		w.meter.leaveStrangers()
+	})
+	return nil
+}
+
+// outgoing is a message of ours.
+type outgoing struct {
+	wire     *wire
+	msg      rpccp.Message
+	arena    *meteredArena
+	released atomic.Bool
+}
+
+func (o *outgoing) Message() rpccp.Message { return o.msg }
+
+func (o *outgoing) Send() error {
+	if o.released.Load() {
+		panic("noderpc: Send after Release")
+	}
+	raw := o.msg.Message()
+	if err := o.arena.settle(raw); err != nil {
+		o.wire.cut()
+		return err
+	}
+	if o.wire.guard != nil {
+		o.wire.guard.sending(o.msg)
+	}
+	return o.wire.out.send(raw)
+}
+
+func (o *outgoing) Release() {
+	if !o.released.Swap(true) {
+		o.msg.Message().Release()
+	}
+}
+
+// incoming is a message of the peer.
+type incoming struct {
+	msg      rpccp.Message
+	raw      *capnp.Message
+	meter    *meter
+	charged  int
+	released atomic.Bool
+}
+
+func (i *incoming) Message() rpccp.Message { return i.msg }
+
+func (i *incoming) Release() {
+	if i.released.Swap(true) {
+		return
+	}
+	if i.raw != nil {
+		i.raw.Release()
+	}
+	i.meter.give(i.charged)
+}
+
+// meteredArena is the memory of one of our messages. What it holds is charged
+// when a handler has filled it and again when it is sent, until it is released:
+// for results that is when the peer has finished with the call.
+type meteredArena struct {
+	capnp.Arena
+	meter   *meter
+	charged atomic.Int64
+}
+
+// settle charges what the message has grown by since it was last charged.
+func (a *meteredArena) settle(msg *capnp.Message) error {
+	size, err := msg.TotalSize()
+	if err != nil {
+		return err
+	}
+	grown := int64(size) + messageCost - a.charged.Load()
+	if grown <= 0 {
+		return nil
+	}
+	if err := a.meter.take(int(grown)); err != nil {
+		return err
+	}
+	a.charged.Add(grown)
+	return nil
+}
+
+// Release implements capnp.Arena.
+func (a *meteredArena) Release() {
+	a.Arena.Release()
+	a.meter.give(int(a.charged.Swap(0)))
+}
