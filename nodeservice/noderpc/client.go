@@ -1,0 +1,257 @@
+package noderpc
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"log/slog"
+	"math"
+	"net"
+	"sync"
+	"time"
+
+	"capnproto.org/go/capnp/v3"
+	"capnproto.org/go/capnp/v3/exc"
+	"capnproto.org/go/capnp/v3/rpc"
+
+	"github.com/quicproquo/node/nodeservice"
+	"github.com/quicproquo/node/schema"
+)
+
+// Client is a remote Node, over one connection. It speaks version 1 of the
+// schema, and does not reconnect: when the connection ends, calls in flight and
+// all later ones are unavailable, and Done tells. Origins are the server's to
+// know; the client ignores those that it is given.
+type Client struct {
+	wire *wire
+	rpc  *rpc.Conn
+	node schema.NodeService // the bootstrap capability
+
+	mu         sync.Mutex
+	maxPayload int // guarded by mu: as info said; 0: not asked yet
+}
+
+var _ nodeservice.Node = (*Client)(nil)
+var _ io.Closer = (*Client)(nil)
+
+// clientFrame bounds what a client takes from its server: a full page, amply.
+const clientFrame = 4 * nodeservice.MaxFetchBytes
+
+// clientTimeouts are long: a client is patient with its server.
+var clientTimeouts = timeouts{body: time.Minute, write: 30 * time.Second, end: closeGrace}
+
+// Dial connects to a server and waits until it answers; ctx bounds that alone.
+// A nil tlsConfig means plaintext.
+func Dial(ctx context.Context, network, address string, tlsConfig *tls.Config) (*Client, error) {
+	var conn net.Conn
+	var err error
+	if tlsConfig == nil {
+		conn, err = new(net.Dialer).DialContext(ctx, network, address)
+	} else {
+		conn, err = (&tls.Dialer{Config: tlsConfig}).DialContext(ctx, network, address)
+	}
+	if err != nil {
+		return nil, unreachable(err)
+	}
+	return NewClient(ctx, conn)
+}
+
+// NewClient is Dial over a connection that there is already. It takes over conn
+// in any case.
+func NewClient(ctx context.Context, conn net.Conn) (*Client, error) {
+	w := newWire(conn, clientFrame, &meter{limit: math.MaxInt64}, clientTimeouts)
+	c := &Client{wire: w}
+	c.rpc = rpc.NewConn(w, &rpc.Options{Logger: quiet{slog.New(slog.DiscardHandler)}})
+	c.node = schema.NodeService(c.rpc.Bootstrap(ctx))
+	// Before its first call: calls pipelined on a bootstrap that has not been
+	// answered yet now and then fail.
+	if err := c.node.Resolve(ctx); err != nil {
+		_ = c.Close()
+		return nil, unreachable(err)
+	}
+	if !c.node.IsValid() {
+		_ = c.Close()
+		return nil, unreachable(errors.New("the peer has no bootstrap capability"))
+	}
+	return c, nil
+}
+
+// Done is closed when the connection has ended.
+func (c *Client) Done() <-chan struct{} { return c.rpc.Done() }
+
+// Close ends the connection; calls in flight fail. It may be called twice.
+func (c *Client) Close() error {
+	_ = c.rpc.Close() // what it can fail with is of no use any more
+	return nil
+}
+
+// Challenge implements nodeservice.Node.
+func (c *Client) Challenge(
+	ctx context.Context, _ nodeservice.Origin, id nodeservice.Identity,
+) (nodeservice.Challenge, error) {
+	return invoke(ctx, c, c.node.Challenge,
+		func(p schema.NodeService_challenge_Params) error {
+			p.SetVersion(schema.Version)
+			return p.SetIdentityKey([]byte(id.Raw()))
+		},
+		func(res schema.NodeService_challenge_Results) (out nodeservice.Challenge, err error) {
+			out.ExpiresAt = nodeservice.UnixMilli(res.ExpiresAt())
+			if out.Audience, err = res.Audience(); err != nil {
+				return out, err
+			}
+			out.Nonce, err = data(res.Nonce())
+			return out, err
+		})
+}
+
+// Login implements nodeservice.Node.
+func (c *Client) Login(
+	ctx context.Context, _ nodeservice.Origin, req nodeservice.LoginRequest,
+) (nodeservice.Login, error) {
+	return invoke(ctx, c, c.node.Login,
+		func(p schema.NodeService_login_Params) error {
+			p.SetVersion(schema.Version)
+			p.SetRevokeOlder(req.RevokeOlder)
+			if err := p.SetIdentityKey([]byte(req.Identity.Raw())); err != nil {
+				return err
+			}
+			if err := p.SetNonce(req.Nonce); err != nil {
+				return err
+			}
+			return p.SetSignature(req.Signature)
+		},
+		func(res schema.NodeService_login_Results) (out nodeservice.Login, err error) {
+			token, err := res.AccessToken()
+			if err != nil {
+				return out, err
+			}
+			out.Token = string(token)
+			out.ExpiresAt = nodeservice.UnixMilli(res.ExpiresAt())
+			out.Session, err = c.newSession(res.Session(), req.Identity, out.ExpiresAt)
+			return out, err
+		})
+}
+
+// Authenticate implements nodeservice.Node.
+func (c *Client) Authenticate(
+	ctx context.Context, _ nodeservice.Origin, token string,
+) (nodeservice.Session, error) {
+	return invoke(ctx, c, c.node.Authenticate,
+		func(p schema.NodeService_authenticate_Params) error {
+			p.SetVersion(schema.Version)
+			return setToken(p.NewAuth, token)
+		},
+		func(res schema.NodeService_authenticate_Results) (nodeservice.Session, error) {
+			id, err := someKey(res.IdentityKey())
+			if err != nil {
+				return nil, err
+			}
+			return c.newSession(res.Session(), id, nodeservice.UnixMilli(res.ExpiresAt()))
+		})
+}
+
+func setToken(newAuth func() (schema.Auth, error), token string) error {
+	auth, err := newAuth()
+	if err != nil {
+		return err
+	}
+	return auth.SetAccessToken([]byte(token))
+}
+
+// Info implements nodeservice.Node.
+func (c *Client) Info(ctx context.Context) (nodeservice.Info, error) {
+	return invoke(ctx, c, c.node.Info,
+		func(p schema.NodeService_info_Params) error {
+			p.SetVersion(schema.Version)
+			return nil
+		},
+		func(res schema.NodeService_info_Results) (nodeservice.Info, error) {
+			info, err := res.Info()
+			if err != nil {
+				return nodeservice.Info{}, err
+			}
+			return decodeInfo(info)
+		})
+}
+
+// payloadLimit is the node's own, asked once.
+func (c *Client) payloadLimit(ctx context.Context) (int, error) {
+	c.mu.Lock()
+	limit := c.maxPayload
+	c.mu.Unlock()
+	if limit > 0 {
+		return limit, nil
+	}
+	info, err := c.Info(ctx)
+	if err != nil {
+		return 0, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.maxPayload = info.MaxPayload
+	return info.MaxPayload, nil
+}
+
+// answered are the results of every method.
+type answered interface {
+	HasError() bool
+	Error() (schema.NodeError, error)
+}
+
+// invoke makes one call and reads its answer, whose memory dies with it.
+func invoke[P any, R answered, F interface{ Struct() (R, error) }, T any](
+	ctx context.Context, c *Client,
+	method func(context.Context, func(P) error) (F, capnp.ReleaseFunc),
+	place func(P) error, read func(R) (T, error),
+) (out T, err error) {
+	if err := ctx.Err(); err != nil {
+		return out, nodeservice.AsError(err)
+	}
+	future, release := method(ctx, place)
+	defer release()
+	res, err := future.Struct()
+	if err != nil {
+		return out, c.failed(ctx, err)
+	}
+	if res.HasError() {
+		e, err := res.Error()
+		if err != nil {
+			return out, badAnswer(err)
+		}
+		return out, decodeError(e)
+	}
+	if out, err = read(res); err != nil {
+		return out, badAnswer(err)
+	}
+	return out, nil
+}
+
+// failed makes an *Error of what the RPC runtime reports: it knows four kinds of
+// exceptions, and none when it is the connection that failed.
+func (c *Client) failed(ctx context.Context, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		return nodeservice.AsError(ctx.Err())
+	case c.wire.broken.Load():
+		return unreachable(err)
+	}
+	switch exc.TypeOf(err) {
+	case exc.Unimplemented:
+		return &nodeservice.Error{
+			Code: nodeservice.CodeUnsupportedVersion, Detail: "the node does not know this method: it is older than the client", Cause: err,
+		}
+	case exc.Disconnected, exc.Overloaded:
+		return unreachable(err)
+	}
+	return nodeservice.AsError(err)
+}
+
+func unreachable(cause error) error {
+	if errors.Is(cause, context.Canceled) || errors.Is(cause, context.DeadlineExceeded) {
+		return nodeservice.AsError(cause)
+	}
+	return &nodeservice.Error{
+		Code: nodeservice.CodeUnavailable, Detail: "the node cannot be reached, or the connection to it ended", Cause: cause,
+	}
+}
