@@ -1,0 +1,75 @@
+package nodetest
+
+import (
+	"time"
+
+	"github.com/quicproquo/node/nodeservice"
+)
+
+var drains = []Behaviour{
+	{Name: "drain removes what it returns, page by page", Needs: Drain, Run: drainRemoves},
+	{Name: "keep keeps what a drain would remove", Needs: Drain, Run: keepKeeps},
+	{Name: "two drains at once never return the same message", Needs: Drain, Run: drainsTogether},
+	{Name: "a waiting drain removes what it was woken by", Needs: Drain, Run: drainWaits},
+}
+
+func drainRemoves(w *World) {
+	alice, bob, id := w.pair()
+	payloads := alice.sendAll(id, 5)
+	page := bob.fetch(nodeservice.FetchRequest{Channel: id, Drain: true, Limit: 3})
+	w.holds(page, payloads[:3]...)
+	equal(w, "more", page.More, true)
+	w.holds(bob.unread(id), payloads[3:]...)
+	w.holds(bob.fetch(nodeservice.FetchRequest{Channel: id, Drain: true}), payloads[3:]...)
+	page = bob.fetch(nodeservice.FetchRequest{Channel: id, Drain: true})
+	w.holds(page)
+	w.noGap(page)
+	equal(w, "acked", page.Acked, 5)
+	receipt, payload := alice.send(id)
+	equal(w, "seq after drains", receipt.Seq, 6)
+	w.holds(bob.fetch(nodeservice.FetchRequest{Channel: id, Drain: true}), payload)
+}
+
+func keepKeeps(w *World) {
+	alice, bob, id := w.pair()
+	payloads := alice.sendAll(id, 2)
+	w.holds(bob.unread(id), payloads...)
+	w.holds(bob.fetch(nodeservice.FetchRequest{Channel: id, Drain: true}), payloads...)
+	w.holds(bob.unread(id))
+}
+
+func drainsTogether(w *World) {
+	alice, bob, id := w.pair()
+	const n = 40
+	alice.sendAll(id, n)
+	readers := []*Actor{bob, bob.again(), bob.again()}
+	seen := map[seq]bool{}
+	for len(seen) < n {
+		before := len(seen)
+		for _, o := range all(len(readers), func(i int) (nodeservice.Page, error) {
+			return readers[i].Session.Fetch(w.Ctx, nodeservice.FetchRequest{Channel: id, Drain: true, Limit: 4})
+		}) {
+			w.ok(o.err)
+			for _, m := range o.value.Messages {
+				if seen[m.Seq] {
+					w.T.Fatalf("seq %d was drained twice", m.Seq)
+				}
+				seen[m.Seq] = true
+			}
+		}
+		if len(seen) == before {
+			w.T.Fatalf("three drains found nothing, though %d messages are left", n-before)
+		}
+	}
+	w.holds(bob.unread(id))
+}
+
+func drainWaits(w *World) {
+	alice, bob, id := w.pair()
+	waiting := bob.wait(nodeservice.FetchRequest{Channel: id, Drain: true, Wait: time.Minute})
+	_, payload := alice.send(id)
+	answer := <-waiting
+	w.ok(answer.err)
+	w.holds(answer.value, payload)
+	w.holds(bob.unread(id))
+}
