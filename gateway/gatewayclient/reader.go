@@ -1,0 +1,166 @@
+package gatewayclient
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/quicproquo/node/nodeservice"
+)
+
+// read takes frames until the connection ends.
+func (st *stream) read() {
+	defer close(st.done)
+	defer st.cancel()
+	defer st.forget()
+	for {
+		data, err := st.readFrame()
+		if err != nil {
+			st.finish(ending(err))
+			return
+		}
+		var f serverFrame
+		if err := json.Unmarshal(data, &f); err != nil {
+			st.finish(&nodeservice.Error{Code: nodeservice.CodeInternal, Detail: "a frame of the gateway cannot be read", Cause: err})
+			_ = st.conn.CloseNow()
+			return
+		}
+		if !st.handle(f) {
+			st.finish(nodeservice.Errorf(nodeservice.CodeUnavailable, "%d events wait for Next; follow anew", maxQueue))
+			_ = st.conn.CloseNow()
+			return
+		}
+	}
+}
+
+// readFrame reads one frame. The gateway is gone when nothing comes for too long,
+// be it between frames or within one.
+func (st *stream) readFrame() ([]byte, error) {
+	ctx, cancel := context.WithCancel(st.ctx)
+	defer cancel()
+	silence := time.AfterFunc(silentFor, cancel)
+	defer silence.Stop()
+	kind, frame, err := st.conn.Reader(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if kind != websocket.MessageText {
+		_ = st.conn.CloseNow()
+		return nil, errors.New("a binary frame among JSON ones")
+	}
+	var data bytes.Buffer
+	_, err = io.Copy(&data, progress{frame, silence})
+	return data.Bytes(), err
+}
+
+// progress puts silence off with all that arrives.
+type progress struct {
+	io.Reader
+	silence *time.Timer
+}
+
+func (p progress) Read(b []byte) (int, error) {
+	n, err := p.Reader.Read(b)
+	p.silence.Reset(silentFor)
+	return n, err
+}
+
+// handle takes note of a frame; false: there is no room for its event.
+func (st *stream) handle(f serverFrame) bool {
+	switch f.Type {
+	case "ping":
+		st.write(map[string]any{"type": "pong"})
+		return true
+	case "error":
+		st.answered(&nodeservice.Error{Code: f.Code, Detail: f.Detail}, nil)
+		return true
+	case "acked":
+		if !st.settled(nodeservice.ChannelID(f.ChannelID), f.Through) {
+			return true
+		}
+	}
+	event := f.event()
+	if event == nil {
+		return true // hello, or what a newer gateway may say
+	}
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if len(st.queue) >= maxQueue {
+		return false
+	}
+	if st.ended == nil {
+		st.queue = append(st.queue, event)
+		st.wake()
+	}
+	return true
+}
+
+func (st *stream) wake() {
+	select {
+	case st.ready <- struct{}{}:
+	default:
+	}
+}
+
+// settled answers the ack that through covers. News is what rises: an answer and
+// the event of the same acknowledgement are told once.
+func (st *stream) settled(id nodeservice.ChannelID, through nodeservice.Seq) (news bool) {
+	st.mu.Lock()
+	if news = through > st.acked[id]; news {
+		st.acked[id] = through
+	}
+	st.mu.Unlock()
+	st.answered(nil, func(q *question) bool { return q.channel == id && through >= q.through })
+	return news
+}
+
+// answered gives the unanswered ack its answer, if it is the one meant, and lets
+// the next one be asked.
+func (st *stream) answered(err error, meant func(*question) bool) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.asked == nil || (meant != nil && !meant(st.asked)) {
+		return
+	}
+	st.asked.answer <- err
+	st.asked = nil
+	<-st.turn
+}
+
+// finish says why the stream ends; the first reason stays.
+func (st *stream) finish(err *nodeservice.Error) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.ended == nil {
+		st.ended = err
+	}
+}
+
+// forget takes the stream out of its session.
+func (st *stream) forget() {
+	st.session.mu.Lock()
+	defer st.session.mu.Unlock()
+	delete(st.session.streams, st)
+}
+
+// ending is the error that a close code and its reason tell: "code: detail". A
+// connection that just broke, or was closed for another reason, may be tried anew.
+func ending(err error) *nodeservice.Error {
+	var closed websocket.CloseError
+	if !errors.As(err, &closed) {
+		return &nodeservice.Error{Code: nodeservice.CodeUnavailable, Detail: "the connection to the gateway broke", Cause: err}
+	}
+	text, detail, _ := strings.Cut(closed.Reason, ": ")
+	for _, code := range nodeservice.Codes() {
+		if string(code) == text {
+			return &nodeservice.Error{Code: code, Detail: detail, Cause: err}
+		}
+	}
+	return &nodeservice.Error{Code: nodeservice.CodeUnavailable, Detail: "the gateway closed the stream: " + closed.Reason, Cause: err}
+}

@@ -1,0 +1,143 @@
+package gatewayclient
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/quicproquo/node/nodeservice"
+	"github.com/quicproquo/node/nodeservice/identity"
+)
+
+// maxAnswer bounds what is read of an answer, and of a frame: well above a page of
+// the largest payloads in base64url.
+const maxAnswer = 64 << 20
+
+// request is one call of a route.
+type request struct {
+	method string
+	path   string // below the base, escaped
+	query  url.Values
+	token  string
+	header map[string]string
+	accept string // "": application/json
+	kind   string // Content-Type of body
+	body   []byte
+}
+
+// json gives the request a JSON body.
+func (r request) json(body any) request {
+	r.kind = "application/json"
+	r.body, _ = json.Marshal(body) // maps of strings, numbers and octets
+	return r
+}
+
+// do makes a request and decodes its answer; answer may be nil.
+func (c *Client) do(ctx context.Context, r request, answer any) error {
+	body, err := c.send(ctx, r)
+	if err != nil || answer == nil {
+		return err
+	}
+	if err := json.Unmarshal(body, answer); err != nil {
+		return &nodeservice.Error{Code: nodeservice.CodeInternal, Detail: "the gateway's answer cannot be read", Cause: err}
+	}
+	return nil
+}
+
+// send makes a request and reads its whole answer. Its errors are *nodeservice.Error.
+func (c *Client) send(ctx context.Context, r request) ([]byte, error) {
+	req, err := c.newRequest(ctx, r)
+	if err != nil {
+		return nil, &nodeservice.Error{Code: nodeservice.CodeInvalidArgument, Detail: "the request cannot be made", Cause: err}
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, unreachable(ctx, err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	switch {
+	case err != nil:
+		return nil, unreachable(ctx, err)
+	case len(body) > maxAnswer:
+		return nil, nodeservice.Errorf(nodeservice.CodeInternal, "the gateway's answer is larger than any should be")
+	case resp.StatusCode/100 != 2:
+		return nil, problemOf(resp, body)
+	}
+	return body, nil
+}
+
+func (c *Client) newRequest(ctx context.Context, r request) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, r.method, c.url(r.path, r.query), bytes.NewReader(r.body))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Accept", "application/json")
+	if r.accept != "" {
+		req.Header.Set("Accept", r.accept)
+	}
+	if r.kind != "" {
+		req.Header.Set("Content-Type", r.kind)
+	}
+	if r.token != "" {
+		req.Header.Set("Authorization", "Bearer "+r.token)
+	}
+	for name, value := range r.header {
+		req.Header.Set(name, value)
+	}
+	return req, nil
+}
+
+func (c *Client) url(path string, query url.Values) string {
+	u := c.base
+	u.Path += path
+	u.RawQuery = query.Encode()
+	return u.String()
+}
+
+// unreachable is the error of a request that got no answer. Whether it took
+// effect is unknown.
+func unreachable(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		err = errors.Join(ctx.Err(), err)
+		return &nodeservice.Error{Code: nodeservice.CodeUnavailable, Detail: "the request was cancelled or ran out of time", Cause: err}
+	}
+	return &nodeservice.Error{Code: nodeservice.CodeUnavailable, Detail: "the gateway could not be reached, or did not answer", Cause: err}
+}
+
+// problemOf reads application/problem+json (RFC 9457). What else comes with an
+// error's status is somebody else's, a proxy's perhaps.
+func problemOf(resp *http.Response, body []byte) error {
+	var p struct {
+		Code         nodeservice.Code `json:"code"`
+		Detail       string           `json:"detail"`
+		Head         *nodeservice.Seq `json:"head"`
+		RetryAfterMS int64            `json:"retry_after_ms"`
+		MinVersion   uint16           `json:"min_version"`
+		MaxVersion   uint16           `json:"max_version"`
+	}
+	if strings.HasPrefix(resp.Header.Get("Content-Type"), "application/problem+json") && json.Unmarshal(body, &p) == nil && p.Code != "" {
+		return &nodeservice.Error{
+			Code: p.Code, Detail: p.Detail, Head: p.Head, MinVersion: p.MinVersion, MaxVersion: p.MaxVersion,
+			RetryAfter: time.Duration(p.RetryAfterMS) * time.Millisecond,
+		}
+	}
+	code := nodeservice.CodeInternal
+	if resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode >= 502 {
+		code = nodeservice.CodeUnavailable
+	}
+	return nodeservice.Errorf(code, "the server answered %d, not as a gateway does", resp.StatusCode)
+}
+
+func parseKey(text string) (nodeservice.Identity, error) { return identity.ParseKeyText(text) }
+
+func invalidf(format string, args ...any) error {
+	return &nodeservice.Error{Code: nodeservice.CodeInvalidArgument, Detail: fmt.Sprintf(format, args...)}
+}

@@ -1,0 +1,229 @@
+package gatewayclient
+
+import (
+	"context"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/quicproquo/node/nodeservice"
+)
+
+// session is a bearer token and the streams that were opened with it.
+type session struct {
+	client *Client
+	id     nodeservice.Identity // static after construction
+
+	mu      sync.Mutex
+	token   string                // guarded by mu; replaced by Renew
+	expires nodeservice.UnixMilli // guarded by mu
+	closed  bool                  // guarded by mu
+	streams map[*stream]struct{}  // guarded by mu; the node bounds them
+}
+
+func newSession(c *Client, token string, says claims) *session {
+	return &session{client: c, id: says.identity, token: token, expires: says.expires, streams: map[*stream]struct{}{}}
+}
+
+// Identity implements nodeservice.Session.
+func (s *session) Identity() nodeservice.Identity { return s.id }
+
+// ExpiresAt implements nodeservice.Session.
+func (s *session) ExpiresAt() nodeservice.UnixMilli {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.expires
+}
+
+// bearer is the token to send now.
+func (s *session) bearer() (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return "", nodeservice.Errorf(nodeservice.CodeUnauthenticated, "the session was closed; authenticate again")
+	}
+	return s.token, nil
+}
+
+// do makes a request as the session's identity.
+func (s *session) do(ctx context.Context, r request, answer any) (err error) {
+	if r.token, err = s.bearer(); err != nil {
+		return err
+	}
+	return s.client.do(ctx, r, answer)
+}
+
+// Renew implements nodeservice.Session. The node is asked about the new token
+// before the old one, which works, is let go.
+func (s *session) Renew(ctx context.Context, token string) (nodeservice.UnixMilli, error) {
+	says, err := readClaims(token)
+	if err != nil {
+		return 0, err
+	}
+	if says.identity != s.id {
+		return 0, nodeservice.Errorf(nodeservice.CodePermissionDenied, "the new token belongs to another identity")
+	}
+	if _, err := s.bearer(); err != nil {
+		return 0, err
+	}
+	check := request{method: http.MethodGet, path: "/v1/keypackages", token: token}
+	if err := s.client.do(ctx, check, nil); err != nil {
+		return 0, err
+	}
+	s.mu.Lock()
+	s.token, s.expires = token, says.expires
+	open := slices.Collect(maps.Keys(s.streams))
+	s.mu.Unlock()
+	for _, st := range open {
+		st.renew(token)
+	}
+	return says.expires, nil
+}
+
+// Revoke implements nodeservice.Session.
+func (s *session) Revoke(ctx context.Context) error {
+	return s.do(ctx, request{method: http.MethodDelete, path: "/v1/auth/token"}, nil)
+}
+
+// Close implements nodeservice.Session.
+func (s *session) Close() error {
+	s.mu.Lock()
+	s.closed = true
+	open := slices.Collect(maps.Keys(s.streams))
+	s.mu.Unlock()
+	var closing sync.WaitGroup
+	for _, st := range open {
+		closing.Go(func() { _ = st.Close() }) // each waits for its gateway's close frame
+	}
+	closing.Wait()
+	return nil
+}
+
+// CreateChannel implements nodeservice.Session.
+func (s *session) CreateChannel(ctx context.Context, peer nodeservice.Identity) (nodeservice.ChannelView, bool, error) {
+	var answer channel
+	call := request{method: http.MethodPost, path: "/v1/channels"}
+	err := s.do(ctx, call.json(map[string]any{"peer": peer.String()}), &answer)
+	return answer.view(), answer.Created, err
+}
+
+// Channels implements nodeservice.Session.
+func (s *session) Channels(ctx context.Context, req nodeservice.ChannelsRequest) (list nodeservice.ChannelList, err error) {
+	query := url.Values{}
+	if !req.Peer.IsZero() {
+		query.Set("peer", req.Peer.String())
+	}
+	if len(req.Cursor) > 0 {
+		query.Set("cursor", rawURL.EncodeToString(req.Cursor))
+	}
+	if req.Limit != 0 {
+		query.Set("limit", strconv.Itoa(req.Limit))
+	}
+	var answer struct {
+		Channels   []channel `json:"channels"`
+		NextCursor *octets   `json:"next_cursor"`
+	}
+	if err := s.do(ctx, request{method: http.MethodGet, path: "/v1/channels", query: query}, &answer); err != nil {
+		return list, err
+	}
+	for _, c := range answer.Channels {
+		list.Channels = append(list.Channels, c.view())
+	}
+	if answer.NextCursor != nil {
+		list.Next = *answer.NextCursor
+	}
+	return list, nil
+}
+
+// Channel implements nodeservice.Session.
+func (s *session) Channel(ctx context.Context, id nodeservice.ChannelID) (nodeservice.ChannelView, error) {
+	var answer channel
+	err := s.do(ctx, request{method: http.MethodGet, path: channelPath(id, "")}, &answer)
+	return answer.view(), err
+}
+
+// UploadKeyPackages implements nodeservice.Session.
+func (s *session) UploadKeyPackages(ctx context.Context, req nodeservice.UploadRequest) ([]nodeservice.Fingerprint, error) {
+	if req.AnyLength {
+		return nil, invalidf("over HTTP no key package may be valid for more than 90 days")
+	}
+	packages := make([]octets, len(req.Packages))
+	for i, p := range req.Packages {
+		packages[i] = p
+	}
+	var answer struct {
+		Fingerprints []octets `json:"fingerprints"`
+	}
+	call := request{method: http.MethodPost, path: "/v1/keypackages"}
+	if err := s.do(ctx, call.json(map[string]any{"key_packages": packages, "last_resort": req.LastResort}), &answer); err != nil {
+		return nil, err
+	}
+	prints := make([]nodeservice.Fingerprint, len(answer.Fingerprints))
+	for i, p := range answer.Fingerprints {
+		copy(prints[i][:], p)
+	}
+	return prints, nil
+}
+
+// ClaimKeyPackage implements nodeservice.Session.
+func (s *session) ClaimKeyPackage(ctx context.Context, req nodeservice.ClaimRequest) (nodeservice.KeyPackage, error) {
+	wishes := map[string]any{}
+	if req.ClaimID != nil {
+		wishes["claim_id"] = octets(req.ClaimID)
+	}
+	if len(req.Suites) > 0 {
+		wishes["suites"] = req.Suites
+	}
+	var answer struct {
+		KeyPackage  octets                  `json:"key_package"`
+		Fingerprint octets                  `json:"fingerprint"`
+		Suite       nodeservice.CipherSuite `json:"suite"`
+		LastResort  bool                    `json:"last_resort"`
+	}
+	call := request{method: http.MethodPost, path: "/v1/identities/" + req.Owner.String() + "/keypackages/claim"}
+	if req.Owner.IsZero() {
+		return nodeservice.KeyPackage{}, invalidf("owner is missing")
+	}
+	if err := s.do(ctx, call.json(wishes), &answer); err != nil {
+		return nodeservice.KeyPackage{}, err
+	}
+	k := nodeservice.KeyPackage{Data: answer.KeyPackage, CipherSuite: answer.Suite, LastResort: answer.LastResort}
+	copy(k.Fingerprint[:], answer.Fingerprint)
+	return k, nil
+}
+
+// KeyPackageStatus implements nodeservice.Session.
+func (s *session) KeyPackageStatus(ctx context.Context) (stocks []nodeservice.KeyPackageStock, err error) {
+	var answer struct {
+		Suites []struct {
+			Suite          nodeservice.CipherSuite `json:"suite"`
+			OneTime        uint32                  `json:"one_time"`
+			SoonestExpiry  instant                 `json:"soonest_expiry"`
+			LastResort     bool                    `json:"last_resort"`
+			LastResortUses uint32                  `json:"last_resort_uses"`
+		} `json:"suites"`
+	}
+	if err := s.do(ctx, request{method: http.MethodGet, path: "/v1/keypackages"}, &answer); err != nil {
+		return nil, err
+	}
+	for _, k := range answer.Suites {
+		stocks = append(stocks, nodeservice.KeyPackageStock{
+			CipherSuite: k.Suite, OneTime: k.OneTime, SoonestExpiry: k.SoonestExpiry.milli(),
+			LastResort: k.LastResort, LastResortUses: k.LastResortUses,
+		})
+	}
+	return stocks, nil
+}
+
+func channelPath(id nodeservice.ChannelID, below string) string {
+	return "/v1/channels/" + id.String() + below
+}
+
+// waitParam spells a time in whole milliseconds, rounded up.
+func waitParam(d time.Duration) string {
+	return strconv.FormatInt(int64((d+time.Millisecond-1)/time.Millisecond), 10) + "ms"
+}

@@ -1,0 +1,146 @@
+package gatewayclient
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"time"
+
+	"github.com/quicproquo/node/nodeservice"
+)
+
+var rawURL = base64.RawURLEncoding.Strict()
+
+// octets are bytes in base64url without padding.
+type octets []byte
+
+// MarshalJSON implements json.Marshaler.
+func (o octets) MarshalJSON() ([]byte, error) {
+	return append(rawURL.AppendEncode([]byte{'"'}, o), '"'), nil
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (o *octets) UnmarshalJSON(text []byte) (err error) {
+	var s string
+	if err := json.Unmarshal(text, &s); err != nil {
+		return err
+	}
+	*o, err = rawURL.DecodeString(s)
+	return err
+}
+
+// instant is a time in RFC 3339.
+type instant struct{ time.Time }
+
+// milli is 0 for a time that was not told.
+func (i instant) milli() nodeservice.UnixMilli {
+	if i.IsZero() {
+		return 0
+	}
+	return nodeservice.Milli(i.Time)
+}
+
+// channelID is a UUID in text.
+type channelID nodeservice.ChannelID
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (c *channelID) UnmarshalText(text []byte) error {
+	id, err := nodeservice.ParseChannelID(string(text))
+	*c = channelID(id)
+	return err
+}
+
+// key is an identity in base64url.
+type key struct{ nodeservice.Identity }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (k *key) UnmarshalText(text []byte) (err error) {
+	k.Identity, err = parseKey(string(text))
+	return err
+}
+
+type channel struct {
+	ChannelID channelID       `json:"channel_id"`
+	Peer      key             `json:"peer"`
+	CreatedAt instant         `json:"created_at"`
+	Head      nodeservice.Seq `json:"head"`
+	Acked     nodeservice.Seq `json:"acked"`
+	Unread    uint64          `json:"unread"`
+	Created   bool            `json:"created"`
+}
+
+func (c channel) view() nodeservice.ChannelView {
+	return nodeservice.ChannelView{
+		ID: nodeservice.ChannelID(c.ChannelID), Peer: c.Peer.Identity, CreatedAt: c.CreatedAt.milli(),
+		Head: c.Head, Acked: c.Acked, Unread: c.Unread,
+	}
+}
+
+type message struct {
+	Seq        nodeservice.Seq `json:"seq"`
+	ReceivedAt instant         `json:"received_at"`
+	Payload    octets          `json:"payload"`
+}
+
+// message comes without ExpiresAt, which HTTP does not tell.
+func (m message) message() nodeservice.Message {
+	return nodeservice.Message{Seq: m.Seq, ReceivedAt: m.ReceivedAt.milli(), Payload: m.Payload}
+}
+
+type gap struct {
+	From   nodeservice.Seq `json:"from"`
+	To     nodeservice.Seq `json:"to"`
+	Reason string          `json:"reason"`
+}
+
+func (g gap) gap() nodeservice.Gap {
+	out := nodeservice.Gap{From: g.From, To: g.To}
+	for _, reason := range []nodeservice.GapReason{nodeservice.GapExpired, nodeservice.GapAcked, nodeservice.GapRestored} {
+		if reason.String() == g.Reason {
+			out.Reason = reason
+		}
+	}
+	return out
+}
+
+// serverFrame is every frame of the server: its members by their one set of names.
+type serverFrame struct {
+	Type      string          `json:"type"`
+	ChannelID channelID       `json:"channel_id"`
+	Through   nodeservice.Seq `json:"through"`
+	Peer      key             `json:"peer"`
+	CreatedAt instant         `json:"created_at"`
+	Head      nodeservice.Seq `json:"head"`
+	message
+	gap
+	Suite        nodeservice.CipherSuite `json:"suite"`
+	Remaining    uint32                  `json:"remaining"`
+	ExpiresAt    instant                 `json:"expires_at"`
+	RetryAfterMS int64                   `json:"retry_after_ms"`
+	Code         nodeservice.Code        `json:"code"`
+	Detail       string                  `json:"detail"`
+}
+
+// event is the frame's event; nil if it has none.
+func (f serverFrame) event() nodeservice.Event {
+	id := nodeservice.ChannelID(f.ChannelID)
+	switch f.Type {
+	case "message":
+		return nodeservice.MessageEvent{Channel: id, Message: f.message.message()}
+	case "channel":
+		view := channel{ChannelID: f.ChannelID, Peer: f.Peer, CreatedAt: f.CreatedAt, Head: f.Head}.view()
+		return nodeservice.ChannelEvent{Channel: view}
+	case "gap":
+		return nodeservice.GapEvent{Channel: id, Gap: f.gap.gap()}
+	case "caught_up":
+		return nodeservice.CaughtUpEvent{}
+	case "acked":
+		return nodeservice.AckedEvent{Channel: id, Through: f.Through}
+	case "key_packages_low":
+		return nodeservice.KeyPackagesLowEvent{Stock: nodeservice.KeyPackageStock{CipherSuite: f.Suite, OneTime: f.Remaining}}
+	case "token_expiring":
+		return nodeservice.TokenExpiringEvent{ExpiresAt: f.ExpiresAt.milli()}
+	case "draining":
+		return nodeservice.DrainingEvent{RetryAfter: time.Duration(f.RetryAfterMS) * time.Millisecond}
+	}
+	return nil
+}
