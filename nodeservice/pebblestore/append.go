@@ -1,0 +1,208 @@
+package pebblestore
+
+import (
+	"context"
+
+	ns "github.com/quicproquo/node/nodeservice"
+)
+
+// Append implements nodeservice.Store. A large payload goes to its file before
+// the step, in the caller's goroutine, so that large ones are written in
+// parallel and the committer never waits for them.
+func (s *Store) Append(ctx context.Context, req ns.Append) (ns.Appended, error) {
+	if err := s.enter(); err != nil {
+		return ns.Appended{}, err
+	}
+	defer s.leave()
+	appended, err := s.append(ctx, req)
+	if err != nil || appended.Outcome != ns.AppendOverQuota {
+		return appended, err
+	}
+	// What expired in the account's other queues must not count. The sweep
+	// knows it; it is due anyway.
+	if swept, err := s.sweepAll(ctx, req.Now); err != nil || swept.Messages == 0 {
+		return appended, err
+	}
+	return s.append(ctx, req)
+}
+
+func (s *Store) append(ctx context.Context, req ns.Append) (appended ns.Appended, err error) {
+	var ref blobRef
+	if len(req.Payload) > maxInline {
+		name, err := s.blobs.put(req.Payload)
+		if err != nil {
+			return ns.Appended{}, unavailable(err)
+		}
+		ref = blobRef{name: name, digest: req.Digest}
+	}
+	var garbage []blobName
+	became, err := s.committer.do(ctx, min(len(req.Payload), maxInline), func(t *tx) (err error) {
+		appended, garbage, err = t.append(req, ref)
+		return err
+	})
+	if became == fateDurable {
+		s.blobs.remove(garbage...)
+	}
+	// The file stays if its record is there, or may be: then the next open knows.
+	if !ref.isZero() && (became == fateNone || became == fateDurable && appended.Outcome != ns.AppendStored) {
+		s.blobs.remove(ref.name)
+	}
+	return appended, err
+}
+
+func (t *tx) append(req ns.Append, blob blobRef) (ns.Appended, []blobName, error) {
+	ln, at, found, err := t.line(req.Queue)
+	if err != nil {
+		return ns.Appended{}, nil, err
+	}
+	if !found {
+		return ns.Appended{}, nil, errNoChannel
+	}
+	ids, err := t.idsOf(ln, at, req.Account)
+	if err != nil {
+		return ns.Appended{}, nil, err
+	}
+	if outcome, done, err := t.appendKnown(req, ln, ids); err != nil || done {
+		return outcome, nil, err
+	}
+	outcome, garbage, err := t.appendQuota(req, ln, at)
+	if err != nil {
+		return ns.Appended{}, nil, err
+	}
+	if outcome != ns.AppendStored {
+		return ns.Appended{Outcome: outcome, Head: ln.head}, garbage, nil
+	}
+	appended, err := t.store(req, blob, ln, at, ids)
+	return appended, garbage, err
+}
+
+// appendKnown makes the checks that need no quota: messageId, then ifHead.
+func (t *tx) appendKnown(req ns.Append, ln *line, ids idScope) (ns.Appended, bool, error) {
+	if req.MessageID != "" {
+		id, found, err := t.remembered(ids, req.MessageID)
+		if err != nil {
+			return ns.Appended{}, false, err
+		}
+		switch {
+		case !found || id.expiresAt <= req.Now:
+		case id.digest == req.Digest:
+			return ns.Appended{Outcome: ns.AppendDuplicate, Seq: id.seq, ReceivedAt: id.receivedAt, Head: ln.head}, true, nil
+		default:
+			return ns.Appended{Outcome: ns.AppendReused, Head: ln.head}, true, nil
+		}
+	}
+	if req.IfHead != nil && *req.IfHead != ln.head {
+		return ns.Appended{Outcome: ns.AppendHeadMoved, Head: ln.head}, true, nil
+	}
+	return ns.Appended{}, false, nil
+}
+
+// appendQuota makes the checks of quotas. Before one refuses, what has expired
+// in the queue is removed: it must not count, and nobody can tell.
+func (t *tx) appendQuota(req ns.Append, ln *line, at int) (ns.AppendOutcome, []blobName, error) {
+	outcome, err := t.fits(req, ln, at)
+	if err != nil || outcome == ns.AppendStored {
+		return outcome, nil, err
+	}
+	removed, err := t.expire(ln, at, req.Now, unbounded)
+	if err != nil || removed.count == 0 {
+		return outcome, nil, err
+	}
+	outcome, err = t.fits(req, ln, at)
+	return outcome, removed.garbage, err
+}
+
+func (t *tx) fits(req ns.Append, ln *line, at int) (ns.AppendOutcome, error) {
+	q, size := req.Quota, uint64(len(req.Payload))
+	held := ln.sides[at].held()
+	if beyond(held.count+1, q.QueueMessages) || beyond(held.bytes+size, q.QueueBytes) {
+		return ns.AppendQueueFull, nil
+	}
+	if q.AccountBytes > 0 {
+		a, err := t.account(req.Account)
+		if err != nil {
+			return 0, err
+		}
+		if a.bytes+int64(size) > q.AccountBytes {
+			return ns.AppendOverQuota, nil
+		}
+	}
+	if !ln.key.legacy() {
+		return ns.AppendStored, nil
+	}
+	share, err := t.share(ln.key, req.Account)
+	if err != nil {
+		return 0, err
+	}
+	if beyond(share.held.count+1, q.ShareMessages) || beyond(share.held.bytes+size, q.ShareBytes) {
+		return ns.AppendOverQuota, nil
+	}
+	return ns.AppendStored, nil
+}
+
+// beyond says that n exceeds a quota; 0 is none.
+func beyond[Q int | int64](n uint64, quota Q) bool { return quota > 0 && n > uint64(quota) }
+
+// store writes the message: every check has passed.
+func (t *tx) store(req ns.Append, blob blobRef, ln *line, at int, ids idScope) (ns.Appended, error) {
+	ln.dirty = true
+	ln.head++
+	ln.receivedAt = max(ln.receivedAt, req.Now)
+	ln.expiresAt = max(ln.expiresAt, req.ExpiresAt)
+	s := &ln.sides[at]
+	s.added.count++
+	s.added.bytes += uint64(len(req.Payload))
+	m := message{
+		seq: ln.head, receivedAt: ln.receivedAt, expiresAt: ln.expiresAt,
+		through: s.added, size: len(req.Payload), blob: blob,
+	}
+	if blob.isZero() {
+		m.payload = req.Payload
+	}
+	q := ln.key.queue(at)
+	t.set(seqKey(keyMessage, q[:], m.seq), m.encode())
+	if !blob.isZero() {
+		t.set(seqKey(keyBlob, q[:], m.seq), blob.name[:])
+	}
+	if s.sweepAt == 0 {
+		s.sweepAt = m.expiresAt
+		t.set(sweepKey(s.sweepAt, sweepQueue, q[:]), nil)
+	}
+	if err := t.own(req, ln, at, m); err != nil {
+		return ns.Appended{}, err
+	}
+	if req.MessageID != "" {
+		if err := t.remember(ids, req, m); err != nil {
+			return ns.Appended{}, err
+		}
+	}
+	appended := ns.Appended{Outcome: ns.AppendStored, Seq: m.seq, ReceivedAt: m.receivedAt, Head: ln.head}
+	var err error
+	if !ln.key.legacy() {
+		appended.Announced, err = t.announce(ln, at)
+	}
+	return appended, err
+}
+
+// own charges the message to its sender. A channel's queue has one sender, and
+// so one account; a legacy message carries its own.
+func (t *tx) own(req ns.Append, ln *line, at int, m message) error {
+	if ln.key.legacy() {
+		return t.addShare(ln.key, req.Account, m)
+	}
+	s := &ln.sides[at]
+	if s.account != req.Account {
+		// The installation's secret, by which accounts are keyed, was replaced.
+		before := int64(s.held().bytes) - int64(m.size)
+		if before > 0 {
+			if err := t.charge(s.account, -before); err != nil {
+				return err
+			}
+			if err := t.charge(req.Account, before); err != nil {
+				return err
+			}
+		}
+		s.account = req.Account
+	}
+	return t.charge(req.Account, int64(m.size))
+}

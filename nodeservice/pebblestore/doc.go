@@ -1,0 +1,23 @@
+// Package pebblestore is the embedded engine: a nodeservice.Store for one
+// process on one machine, in one directory, on Pebble (a log-structured merge
+// tree). It is not for several processes: the directory is locked.
+//
+// It promises what the contract promises, to the letter of a power cut:
+//
+//   - Writes. One goroutine, the committer, owns all of them. It gathers the
+//     requests that wait into a group, applies them one after the other to one
+//     batch, commits the batch with one sync, and then answers them all. So a
+//     step needs no locks, and syncs grow slower than load.
+//   - Reads see only what is durable. Pebble shows a batch to readers before it
+//     is synced; a reader that saw such a message, and a power cut that undid
+//     it, would leave a seq that is used twice. So reads go through a snapshot
+//     that the committer takes after each sync.
+//   - Payloads over 64 KiB are files of their own (blob.go): a memtable is no
+//     place for them.
+//   - A write that could not be synced is the last: whether it happened is
+//     unknown until the log is read again, so the store refuses writes until it
+//     is opened anew. Reads go on.
+//
+// The layout of the keys is documented in keys.go, the format's version and
+// migrations in migrate.go.
+package pebblestore

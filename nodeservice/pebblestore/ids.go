@@ -1,0 +1,141 @@
+package pebblestore
+
+import (
+	"fmt"
+
+	ns "github.com/quicproquo/node/nodeservice"
+)
+
+// idScope is where message ids are remembered: one sender's, in one line.
+type idScope struct {
+	key    []byte
+	window *idWindow // in the state of the line or the share; to be changed after touch
+	touch  func()
+}
+
+// rememberedID is the first receipt of a message id.
+type rememberedID struct {
+	seq        ns.Seq
+	receivedAt ns.UnixMilli
+	expiresAt  ns.UnixMilli
+	digest     [32]byte
+}
+
+// idsOf finds the scope of a sender to one side. In a channel the sender is the
+// other member, so the queue tells; in a legacy queue the account does.
+func (t *tx) idsOf(ln *line, at int, from ns.Account) (idScope, error) {
+	if !ln.key.legacy() {
+		q := ln.key.queue(at)
+		return idScope{key: q[:], window: &ln.sides[at].ids, touch: func() { ln.dirty = true }}, nil
+	}
+	sh, err := t.share(ln.key, from)
+	if err != nil {
+		return idScope{}, err
+	}
+	return idScope{key: shareScope(ln.key, from), window: &sh.ids, touch: func() { sh.dirty = true }}, nil
+}
+
+func (t *tx) remembered(scope idScope, messageID string) (id rememberedID, found bool, err error) {
+	b, found, err := get(t.batch, idKey(scope.key, messageID))
+	if err != nil || !found {
+		return rememberedID{}, false, err
+	}
+	d := decoder{b: b}
+	id = rememberedID{seq: ns.Seq(d.uint()), receivedAt: d.time(), expiresAt: d.time()}
+	d.fixed(id.digest[:])
+	if err := d.done(); err != nil {
+		return rememberedID{}, false, fmt.Errorf("message id: %w", err)
+	}
+	return id, true, nil
+}
+
+// remember stores the id of message m, and forgets the oldest beyond the quota.
+func (t *tx) remember(scope idScope, req ns.Append, m message) error {
+	scope.touch()
+	old, found, err := t.remembered(scope, req.MessageID)
+	if err != nil {
+		return err
+	}
+	if found { // expired, or the step would have ended as a duplicate
+		t.delete(seqKey(keyIDOrder, scope.key, old.seq))
+		scope.window.count--
+	}
+	var e encoder
+	e.uint(uint64(m.seq))
+	e.time(m.receivedAt)
+	e.time(m.expiresAt)
+	e.fixed(req.Digest[:])
+	t.set(idKey(scope.key, req.MessageID), e.b)
+	t.set(seqKey(keyIDOrder, scope.key, m.seq), encodeIDOrder(m.expiresAt, req.MessageID))
+	scope.window.count++
+	if scope.window.sweepAt == 0 {
+		scope.window.sweepAt = m.expiresAt
+		t.set(sweepKey(m.expiresAt, sweepIDs, scope.key), nil)
+	}
+	if !beyond(scope.window.count, req.Quota.RememberedIDs) {
+		return nil
+	}
+	_, err = t.forget(scope, func(ns.UnixMilli) bool { return beyond(scope.window.count, req.Quota.RememberedIDs) })
+	return err
+}
+
+// forgotten is what forget did.
+type forgotten struct {
+	count int
+	next  ns.UnixMilli // expiry of the first id that is left; 0: none is left
+}
+
+// forget drops ids from the oldest on, while drop agrees to their expiry.
+func (t *tx) forget(scope idScope, drop func(expiresAt ns.UnixMilli) bool) (f forgotten, err error) {
+	scope.touch()
+	first := seqKey(keyIDOrder, scope.key, scope.window.first)
+	err = scan(t.batch, first, after(key(keyIDOrder, scope.key)), func(k, value []byte) (bool, error) {
+		expiresAt, messageID, err := decodeIDOrder(value)
+		if err != nil {
+			return true, err
+		}
+		if !drop(expiresAt) {
+			f.next = expiresAt
+			return true, nil
+		}
+		t.delete(append([]byte(nil), k...))
+		t.delete(idKey(scope.key, messageID))
+		scope.window.first = seqOf(k) + 1
+		scope.window.count--
+		f.count++
+		return false, nil
+	})
+	return f, err
+}
+
+// sweepIDs forgets what has expired in one scope, at most budget of them. The
+// scope's sweep entry, which led here, is gone; it sets the next one.
+func (t *tx) sweepIDs(scope idScope, now ns.UnixMilli, budget int) (count int, err error) {
+	f, err := t.forget(scope, func(expiresAt ns.UnixMilli) bool {
+		budget--
+		return expiresAt <= now && budget >= 0
+	})
+	if err != nil {
+		return 0, err
+	}
+	scope.window.sweepAt = f.next
+	if f.next != 0 {
+		t.set(sweepKey(f.next, sweepIDs, scope.key), nil)
+	}
+	return f.count, nil
+}
+
+func idKey(scope []byte, messageID string) []byte { return key(keyID, scope, []byte(messageID)) }
+
+func encodeIDOrder(expiresAt ns.UnixMilli, messageID string) []byte {
+	var e encoder
+	e.time(expiresAt)
+	e.text(messageID)
+	return e.b
+}
+
+func decodeIDOrder(b []byte) (expiresAt ns.UnixMilli, messageID string, err error) {
+	d := decoder{b: b}
+	expiresAt, messageID = d.time(), d.text()
+	return expiresAt, messageID, d.done()
+}

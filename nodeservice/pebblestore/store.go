@@ -1,0 +1,203 @@
+package pebblestore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	ns "github.com/quicproquo/node/nodeservice"
+)
+
+// Store implements nodeservice.Store in one directory.
+type Store struct {
+	fs        vfs.FS
+	dir       string
+	log       *slog.Logger
+	db        *pebble.DB
+	blobs     *blobs
+	views     *views
+	committer *committer
+
+	// gate is held for reading by every call, and for writing by Close, which
+	// so waits for them.
+	gate     sync.RWMutex
+	closed   bool  // guarded by gate
+	closeErr error // guarded by gate
+}
+
+var _ ns.Store = (*Store)(nil)
+
+// Options say how to open a Store. The zero value is ready to use.
+type Options struct {
+	FS  vfs.FS       // nil: the disk
+	Log *slog.Logger // nil: discarded
+
+	CacheBytes    int64  // of blocks read; 0: 24 MiB
+	MemTableBytes uint64 // written before it is sorted into files; 0: 16 MiB
+}
+
+// Metrics are counters since Open.
+type Metrics struct {
+	Commits uint64 // requests answered by the committer
+	Syncs   uint64 // groups of them that changed something, each synced once
+}
+
+// Open opens the store in a directory, which it creates if there is none. One
+// process at a time can hold it.
+func Open(dir string, opts Options) (*Store, error) {
+	if opts.FS == nil {
+		opts.FS = vfs.Default
+	}
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	s := &Store{fs: opts.FS, dir: dir, log: opts.Log, views: &views{}}
+	s.blobs = newBlobs(s.fs, s.fs.PathJoin(dir, "blobs"), s.log)
+	if err := makeDir(s.fs, s.blobs.dir); err != nil {
+		return nil, fmt.Errorf("pebblestore: make the data directory: %w", err)
+	}
+	broken := &failure{log: s.log}
+	db, err := pebble.Open(s.fs.PathJoin(dir, "db"), pebbleOptions(opts, broken))
+	if err != nil {
+		return nil, fmt.Errorf("pebblestore: open: %w", err)
+	}
+	s.db = db
+	if err := s.prepare(); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	s.views.publish(db.NewSnapshot())
+	s.committer = newCommitter(db, s.views, broken, s.log)
+	return s, nil
+}
+
+// prepare checks the format and removes what a crash left behind.
+func (s *Store) prepare() error {
+	if err := migrate(s.db); err != nil {
+		return err
+	}
+	removed, err := s.blobs.removeOrphans(s.db)
+	if err != nil {
+		return fmt.Errorf("pebblestore: remove payload files that nothing names: %w", err)
+	}
+	if removed > 0 {
+		s.log.Info("removed payload files that nothing named", "files", removed)
+	}
+	return nil
+}
+
+// pebbleOptions keep memory modest: large payloads never come here. Ciphertext
+// does not compress. The format is pinned, so that an update of the library
+// does not change files behind the back of a downgrade.
+func pebbleOptions(opts Options, broken *failure) *pebble.Options {
+	o := &pebble.Options{
+		FS:                 opts.FS,
+		Logger:             pebbleLog{log: opts.Log, broken: broken},
+		CacheSize:          opts.CacheBytes,
+		MemTableSize:       opts.MemTableBytes,
+		FormatMajorVersion: pebble.FormatValueSeparation,
+	}
+	if o.CacheSize == 0 {
+		o.CacheSize = 24 << 20
+	}
+	if o.MemTableSize == 0 {
+		o.MemTableSize = 16 << 20
+	}
+	o.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionNone })
+	for i := range o.Levels {
+		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10) // most lookups are of message ids that are new
+	}
+	return o
+}
+
+// enter begins a call; after a nil error the caller calls leave.
+func (s *Store) enter() error {
+	s.gate.RLock()
+	if s.closed {
+		s.gate.RUnlock()
+		return unavailable(errClosed)
+	}
+	return nil
+}
+
+func (s *Store) leave() { s.gate.RUnlock() }
+
+// write applies a step that touches no payload.
+func (s *Store) write(ctx context.Context, apply func(*tx) error) error {
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.leave()
+	_, err := s.committer.do(ctx, 0, apply)
+	return err
+}
+
+// read runs a read of one durable moment.
+func (s *Store) read(ctx context.Context, do func(pebble.Reader) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.leave()
+	v := s.views.acquire()
+	defer s.views.release(v)
+	return asStoreError(do(v))
+}
+
+// Metrics returns the counters.
+func (s *Store) Metrics() Metrics {
+	return Metrics{Commits: s.committer.commits.Load(), Syncs: s.committer.syncs.Load()}
+}
+
+// Free implements nodeservice.Store. Where the file system does not tell (in
+// memory), all is free.
+func (s *Store) Free(context.Context) (float64, error) {
+	if err := s.enter(); err != nil {
+		return 0, err
+	}
+	defer s.leave()
+	usage, err := s.fs.GetDiskUsage(s.dir)
+	switch {
+	case errors.Is(err, vfs.ErrUnsupported):
+		return 1, nil
+	case err != nil:
+		return 0, unavailable(err)
+	case usage.TotalBytes == 0:
+		return 1, nil
+	}
+	return float64(usage.AvailBytes) / float64(usage.TotalBytes), nil
+}
+
+// Durability implements nodeservice.Store.
+func (s *Store) Durability() string {
+	return "embedded store: on this machine's disk, synced before the answer"
+}
+
+// Close implements nodeservice.Store.
+func (s *Store) Close() error {
+	s.gate.Lock()
+	defer s.gate.Unlock()
+	if s.closed {
+		return s.closeErr
+	}
+	s.closed = true
+	s.committer.stop()
+	s.views.close()
+	if s.committer.wedged {
+		// Pebble panicked holding locks that its Close would wait for. The
+		// files stay locked until the process ends.
+		s.closeErr = unavailable(s.committer.broken.load())
+		return s.closeErr
+	}
+	if err := s.db.Close(); err != nil {
+		s.closeErr = unavailable(err)
+	}
+	return s.closeErr
+}
