@@ -1,11 +1,11 @@
 package storetest
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"math/rand/v2"
 	"reflect"
 	"sync"
 	"testing"
@@ -138,15 +138,11 @@ func channelID(n uint64) (id nodeservice.ChannelID) {
 
 // payload is n bytes that differ with seed, and from end to end.
 func payload(n int, seed uint64) []byte {
-	var block [32]byte
-	b := make([]byte, 0, n+len(block))
-	for i := uint64(0); len(b) < n; i++ {
-		binary.BigEndian.PutUint64(block[:], seed)
-		binary.BigEndian.PutUint64(block[8:], i)
-		block = sha256.Sum256(block[:])
-		b = append(b, block[:]...)
-	}
-	return bytes.Clone(b[:n])
+	var key [32]byte
+	binary.BigEndian.PutUint64(key[:], seed)
+	b := make([]byte, n)
+	_, _ = rand.NewChaCha8(key).Read(b) // never fails
+	return b
 }
 
 // seqs are the seqs of messages.

@@ -115,8 +115,8 @@ func (d *data) overQuota(req nodeservice.Append) bool {
 
 // held counts a queue's unexpired messages; with account != nil, those of it.
 func held(q queue, now nodeservice.UnixMilli, account *nodeservice.Account) (count int, size int64) {
-	for _, m := range q.unexpired(now) {
-		if account == nil || m.account == *account {
+	for _, m := range q.messages {
+		if m.ExpiresAt > now && (account == nil || m.account == *account) {
 			count++
 			size += int64(len(m.Payload))
 		}
