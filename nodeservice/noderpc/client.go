@@ -64,17 +64,27 @@ func NewClient(ctx context.Context, conn net.Conn) (*Client, error) {
 	c := &Client{wire: w}
 	c.rpc = rpc.NewConn(w, &rpc.Options{Logger: quiet{slog.New(slog.DiscardHandler)}})
 	c.node = schema.NodeService(c.rpc.Bootstrap(ctx))
-	// Before its first call: calls pipelined on a bootstrap that has not been
-	// answered yet now and then fail.
-	if err := c.node.Resolve(ctx); err != nil {
+	if err := c.resolve(ctx); err != nil {
 		_ = c.Close()
 		return nil, unreachable(err)
 	}
-	if !c.node.IsValid() {
-		_ = c.Close()
-		return nil, unreachable(errors.New("the peer has no bootstrap capability"))
-	}
 	return c, nil
+}
+
+// resolve waits for the bootstrap capability before its first call: calls
+// pipelined on one that has not been answered yet now and then fail. A refusal,
+// or a connection that ends, resolves it as well, into an error.
+func (c *Client) resolve(ctx context.Context) error {
+	if err := c.node.Resolve(ctx); err != nil {
+		return err
+	}
+	if !c.node.IsValid() {
+		return errors.New("the peer has no bootstrap capability")
+	}
+	snapshot := capnp.Client(c.node).Snapshot()
+	defer snapshot.Release()
+	err, _ := snapshot.Brand().Value.(error)
+	return err
 }
 
 // Done is closed when the connection has ended.

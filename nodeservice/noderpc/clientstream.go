@@ -43,7 +43,12 @@ func (s *clientSession) Follow(
 	case <-f.begun:
 		return f, nil
 	case <-f.ended:
-		err = f.err
+		select {
+		case <-f.begun: // and ended: Next tells both
+			return f, nil
+		default:
+			err = f.err
+		}
 	case <-ctx.Done():
 		err = nodeservice.AsError(ctx.Err())
 	}
