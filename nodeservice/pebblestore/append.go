@@ -176,12 +176,20 @@ func (t *tx) store(req ns.Append, blob blobRef, ln *line, at int, ids idScope) (
 			return ns.Appended{}, err
 		}
 	}
-	appended := ns.Appended{Outcome: ns.AppendStored, Seq: m.seq, ReceivedAt: m.receivedAt, Head: ln.head}
-	var err error
-	if !ln.key.legacy() {
-		appended.Announced, err = t.announce(ln, at)
+	announced, err := t.announceBoth(ln, at)
+	return ns.Appended{Outcome: ns.AppendStored, Seq: m.seq, ReceivedAt: m.receivedAt, Head: ln.head, Announced: announced}, err
+}
+
+// announceBoth makes a channel that holds a message visible to the recipient,
+// and to the sender, who may be the one that did not create it.
+func (t *tx) announceBoth(ln *line, recipient int) (toRecipient bool, err error) {
+	if ln.key.legacy() {
+		return false, nil
 	}
-	return appended, err
+	if _, err := t.announce(ln, 1-recipient); err != nil {
+		return false, err
+	}
+	return t.announce(ln, recipient)
 }
 
 // own charges the message to its sender. A channel's queue has one sender, and

@@ -7,7 +7,6 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	ns "github.com/quicproquo/node/nodeservice"
-	"github.com/quicproquo/node/nodeservice/identity"
 )
 
 // Spend implements nodeservice.Store.
@@ -39,29 +38,33 @@ func (s *Store) Revoke(ctx context.Context, r ns.Revocation) error {
 			return err
 		}
 		if found {
-			old, err := decodeRevocation(k, b)
-			if err != nil {
+			old, err := decodeRevocation(b)
+			if err != nil || !reachesFurther(r, old) {
 				return err
 			}
-			if old.Until >= r.Until && old.IssuedBefore >= r.IssuedBefore {
-				return nil
-			}
-			// Neither may shrink: what the old one voids stays void.
-			r.Until = max(r.Until, old.Until)
-			r.IssuedBefore = max(r.IssuedBefore, old.IssuedBefore)
 		}
 		var e encoder
+		e.fixed(r.Token[:])
+		e.identity(r.Identity)
 		e.time(r.IssuedBefore)
 		t.setUntil(k, r.Until, e.b)
 		return nil
 	})
 }
 
+// reachesFurther says that r voids tokens that old, of the same name, does not.
+func reachesFurther(r, old ns.Revocation) bool {
+	if r.IssuedBefore != old.IssuedBefore {
+		return r.IssuedBefore > old.IssuedBefore
+	}
+	return r.Until > old.Until
+}
+
 // Revocations implements nodeservice.Store.
 func (s *Store) Revocations(ctx context.Context, now ns.UnixMilli) (list []ns.Revocation, err error) {
 	err = s.read(ctx, func(r pebble.Reader) error {
-		return scan(r, []byte{keyRevocation}, []byte{keyRevocation + 1}, func(k, value []byte) (bool, error) {
-			one, err := decodeRevocation(k, value)
+		return scan(r, []byte{keyRevocation}, []byte{keyRevocation + 1}, func(_, value []byte) (bool, error) {
+			one, err := decodeRevocation(value)
 			if err == nil && one.Until > now {
 				list = append(list, one)
 			}
@@ -84,21 +87,16 @@ func revocationKey(r ns.Revocation) []byte {
 	return key(keyRevocation, []byte{byIdentity}, []byte(r.Identity.Raw()))
 }
 
-func decodeRevocation(k, value []byte) (r ns.Revocation, err error) {
+func decodeRevocation(value []byte) (r ns.Revocation, err error) {
 	until, ok := timeOf(value)
-	if !ok || len(k) < 2 {
+	if !ok {
 		return r, fmt.Errorf("revocation: %w", errCorrupt)
 	}
 	d := decoder{b: value[8:]}
-	r.Until, r.IssuedBefore = until, d.time()
-	switch k[1] {
-	case byToken:
-		copy(r.Token[:], k[2:])
-	case byIdentity:
-		r.Identity = identity.TrustedKey(string(k[2:]))
-	default:
-		d.fail()
-	}
+	r.Until = until
+	d.fixed(r.Token[:])
+	r.Identity = d.identity()
+	r.IssuedBefore = d.time()
 	if err := d.done(); err != nil {
 		return ns.Revocation{}, fmt.Errorf("revocation: %w", err)
 	}
