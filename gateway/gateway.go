@@ -86,7 +86,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) { g.router.S
 // are called with the session of the one that came.
 func (g *Gateway) routes() *chi.Mux {
 	r := chi.NewRouter()
-	r.Use(g.recoverPanics, g.requestID, g.crossOrigin, g.options, middleware.GetHead)
+	r.Use(g.recoverPanics, g.requestID, limitBodies, g.crossOrigin, g.options, middleware.GetHead)
 	r.NotFound(g.open(notFound))
 	r.MethodNotAllowed(g.open(g.methodNotAllowed))
 

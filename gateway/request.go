@@ -58,17 +58,18 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int) ([]byte, error)
 	if r.ContentLength > int64(limit) {
 		return nil, tooLarge(limit)
 	}
-	// Not every ResponseWriter has deadlines; the server's do. It is taken back,
-	// since a deadline that passes later would cancel the request.
+	// Not every ResponseWriter has deadlines; the server's do.
 	deadline := http.NewResponseController(w)
 	_ = deadline.SetReadDeadline(time.Now().Add(transferTime(limit)))
-	defer deadline.SetReadDeadline(time.Time{})
 	var body bytes.Buffer
 	body.Grow(int(min(max(r.ContentLength, 0), 64<<10)) + bytes.MinRead)
 	_, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, int64(limit)))
 	var over *http.MaxBytesError
 	switch {
 	case err == nil:
+		// One that passes later would cancel the request. After an error it stays:
+		// the server reads on, to use the connection again.
+		_ = deadline.SetReadDeadline(time.Time{})
 		return body.Bytes(), nil
 	case errors.As(err, &over):
 		return nil, tooLarge(limit)
@@ -82,6 +83,17 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int) ([]byte, error)
 
 func tooLarge(limit int) error {
 	return nodeservice.Errorf(nodeservice.CodePayloadTooLarge, "the body has more than the %d bytes that this route takes", limit)
+}
+
+// limitBodies gives every body a deadline, the unread ones too: the server reads
+// those to their end after the answer, and would wait for a body that never comes.
+func limitBodies(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength != 0 {
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(patience))
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // query reads the URL's parameters, each known and at most once.
