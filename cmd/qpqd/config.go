@@ -1,0 +1,110 @@
+package main
+
+import (
+	"log/slog"
+	"net/url"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/quicproquo/node/nodeservice"
+)
+
+// config is everything about a node that can be configured. A value comes from
+// the flag, else from the environment (QPQD_HTTP_LISTEN for --http-listen),
+// else from the file of --config (http-listen: ...), else it is the default
+// here. Durations are spelled 90s, 15m, 168h; sizes 64KiB, 5MiB, 1GiB or plain
+// bytes. Static once it is parsed and validated.
+type config struct {
+	Config kong.ConfigFlag `help:"YAML file with any of these settings by their names, without the dashes before them." placeholder:"FILE" env:"QPQD_CONFIG"`
+
+	HTTPListen        string `group:"Doors" default:"127.0.0.1:8420" placeholder:"HOST:PORT" help:"Where the HTTP gateway listens; port 0 takes a free one."`
+	RPCListen         string `group:"Doors" default:"127.0.0.1:7420" placeholder:"HOST:PORT" help:"Where the Cap'n Proto door listens; unix:PATH is a socket; empty: nowhere."`
+	OpsListen         string `group:"Doors" default:"127.0.0.1:9420" placeholder:"HOST:PORT" help:"Where metrics listen, and on loopback pprof; no token is asked for; empty: nowhere."`
+	TLSCert           string `group:"Doors" name:"tls-cert" placeholder:"FILE" help:"Certificate chain (PEM) of both doors, which then speak TLS 1.3 only; read again when it changes."`
+	TLSKey            string `group:"Doors" name:"tls-key" placeholder:"FILE" help:"Private key (PEM) of --tls-cert; read again when it changes."`
+	InsecurePlaintext bool   `group:"Doors" help:"Listen beyond loopback without TLS: whoever sees the network can take tokens and act for their owners."`
+	PublicURL         string `group:"Doors" name:"public-url" placeholder:"URL" help:"Origin that clients dial and sign for, e.g. https://chat.example.org: issuer and audience of our tokens. Default: the HTTP listener's own."`
+
+	AllowedOrigins []string      `group:"Doors" placeholder:"ORIGIN" help:"Origins of web pages that may use the gateway, beside --public-url and its own."`
+	TrustedProxies []network     `group:"Doors" placeholder:"CIDR" help:"Proxies whose X-Forwarded-For is believed, as networks or addresses."`
+	ShutdownGrace  time.Duration `group:"Doors" default:"30s" help:"How long open requests and streams may take to end at a stop."`
+
+	DataDir string `group:"Store" default:"./var/qpqd" placeholder:"DIR" help:"Where everything is kept: messages, key packages, secrets. Made with mode 0700; one process at a time."`
+	MinFree share  `group:"Store" default:"5%" placeholder:"PERCENT" help:"Share of the disk that must be free to store more; 0% for no check."`
+
+	TokenTTL  time.Duration `group:"Tokens" name:"token-ttl" default:"15m" help:"How long an access token is valid; at most 24h."`
+	TokenKeys string        `group:"Tokens" placeholder:"FILE" help:"Private keys (JWK Set) that sign our tokens. Default: made at first start in the data directory."`
+	SelfLogin toggle        `group:"Tokens" default:"on" placeholder:"on|off" help:"Whether clients may log in with their identity keys."`
+
+	RateIdentity rate `group:"Limits" default:"50" placeholder:"N" help:"Requests per second of one identity, twice as many at once; 0 for no limit."`
+	RateAddress  rate `group:"Limits" default:"50" placeholder:"N" help:"Requests per second of one client address (IPv6: /64), twice as many at once; 0 for no limit."`
+	RateChannel  rate `group:"Limits" default:"50" placeholder:"N" help:"Requests per second of one identity on one channel, twice as many at once; 0 for no limit."`
+	RateClaims   rate `group:"Limits" default:"10" placeholder:"N" help:"Key packages of one owner that one identity may claim per minute; an address three times, an owner's one-time packages six times as many an hour; 0 for no limit."`
+	RateCreates  rate `group:"Limits" default:"10" placeholder:"N" help:"Channels that one identity may create per minute, one address six times as many; 0 for no limit."`
+
+	MaxPayload     size `group:"Limits" default:"5MiB" placeholder:"SIZE" help:"Largest payload of a message; at most 5MiB."`
+	QueueMessages  int  `group:"Limits" default:"10000" placeholder:"N" help:"Unexpired messages that a queue holds."`
+	QueueBytes     size `group:"Limits" default:"256MiB" placeholder:"SIZE" help:"Payload that a queue holds."`
+	MaxChannels    int  `group:"Limits" default:"10000" placeholder:"N" help:"Channels that one identity may create."`
+	MaxKeyPackages int  `group:"Limits" default:"200" placeholder:"N" help:"Key packages that one identity may hold."`
+
+	RetentionMessages    time.Duration `group:"Retention" default:"168h" help:"How long a message waits for its recipient."`
+	RetentionKeyPackages time.Duration `group:"Retention" default:"24h" help:"How long a one-time key package is kept, unless it expires before."`
+	RetentionLastResort  time.Duration `group:"Retention" default:"2160h" help:"How long a last-resort key package is kept, unless it expires before; at most 2160h."`
+	SweepEvery           time.Duration `group:"Retention" default:"1m" help:"How often expired things are deleted."`
+
+	Legacy    toggle     `group:"Operation" default:"on" placeholder:"on|off" help:"Whether native clients from before channels are served."`
+	AuditFile string     `group:"Operation" placeholder:"FILE" help:"Where audit records are appended. Default: standard error."`
+	LogLevel  slog.Level `group:"Operation" default:"info" placeholder:"LEVEL" help:"debug, info, warn or error; the log goes to standard error."`
+}
+
+// tls says whether the doors speak TLS.
+func (c *config) tls() bool { return c.TLSCert != "" }
+
+// publicURL is the audience of our tokens, given the address that the HTTP
+// listener really has: its port may have been chosen by the system.
+func (c *config) publicURL(httpPort string) string {
+	if c.PublicURL != "" {
+		return c.PublicURL
+	}
+	u := url.URL{Scheme: "http", Host: withPort(c.HTTPListen, httpPort)}
+	if c.tls() {
+		u.Scheme = "https"
+	}
+	return u.String()
+}
+
+// rates fills in what the flags say; the rest are the defaults. The ratios
+// between the budgets of claims and creates are those of the defaults.
+func (c *config) rates() nodeservice.Rates {
+	r := nodeservice.DefaultRates()
+	r.Identity = c.RateIdentity.perSecond()
+	r.Address = c.RateAddress.perSecond()
+	r.Channel = c.RateChannel.perSecond()
+	r.ClaimsPair = c.RateClaims.per(1, time.Minute)
+	r.ClaimsAddress = c.RateClaims.per(3, time.Minute)
+	r.ClaimsOwner = c.RateClaims.per(6, time.Hour)
+	r.CreatesIdentity = c.RateCreates.per(1, time.Minute)
+	r.CreatesAddress = c.RateCreates.per(6, time.Minute)
+	return r
+}
+
+// quotas fills in what the flags say; the rest are the defaults.
+func (c *config) quotas() nodeservice.Quotas {
+	q := nodeservice.DefaultQuotas()
+	q.MaxPayload = int(c.MaxPayload)
+	q.QueueMessages = c.QueueMessages
+	q.QueueBytes = int64(c.QueueBytes)
+	q.Channels = c.MaxChannels
+	q.KeyPackages = c.MaxKeyPackages
+	return q
+}
+
+func (c *config) retention() nodeservice.Retention {
+	return nodeservice.Retention{
+		Messages:    c.RetentionMessages,
+		KeyPackages: c.RetentionKeyPackages,
+		LastResort:  c.RetentionLastResort,
+	}
+}

@@ -1,0 +1,145 @@
+package main
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/quicproquo/node/cmd/internal/privatefile"
+	"github.com/quicproquo/node/nodeservice/identity"
+)
+
+// The files of a data directory, beside the store's own directory.
+const (
+	lockFile   = "lock"            // locked while a process uses the directory
+	secretFile = "secret"          // 32 random bytes: challenges, accounts and pseudonyms are keyed by it
+	keysFile   = "token-keys.json" // JWK Set of private keys: signs our tokens
+	storeDir   = "store"
+	listenFile = "listen.json" // while serving: the addresses that the doors really have
+)
+
+// secretSize is that of the installation's secret, in bytes.
+const secretSize = 32
+
+// dataDir is an open, locked data directory.
+type dataDir struct {
+	path string
+	lock *os.File // holds the lock until it is closed, by us or by our death
+}
+
+// openDataDir makes the directory if it is missing, keeps others out of it, and
+// locks it: a second process would hand out the same seqs.
+func openDataDir(path string) (*dataDir, error) {
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(path, 0o700); err != nil {
+		return nil, err
+	}
+	lock, err := os.OpenFile(filepath.Join(path, lockFile), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		lock.Close()
+		return nil, fmt.Errorf("another process uses the data directory %s", path)
+	}
+	d := &dataDir{path: path, lock: lock}
+	// Left by a process that was killed, it would name addresses of nobody.
+	if err := os.Remove(d.file(listenFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		lock.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+func (d *dataDir) file(name string) string { return filepath.Join(d.path, name) }
+
+// close unlocks the directory.
+func (d *dataDir) close() error {
+	return errors.Join(ignoreMissing(os.Remove(d.file(listenFile))), d.lock.Close())
+}
+
+// secret reads the installation's secret, and makes it at first start.
+func (d *dataDir) secret() ([]byte, error) {
+	secret, err := d.readOrCreate(secretFile, func() ([]byte, error) {
+		secret := make([]byte, secretSize)
+		_, err := rand.Read(secret)
+		return secret, err
+	})
+	if err == nil && len(secret) != secretSize {
+		err = fmt.Errorf("%s does not hold %d bytes: restore it", d.file(secretFile), secretSize)
+	}
+	return secret, err
+}
+
+// signingKeys reads the keys of our tokens from a given file, or else from the
+// data directory, where they are made at first start.
+func (d *dataDir) signingKeys(given string) (*identity.SigningKeys, error) {
+	if given != "" {
+		data, err := privatefile.Read(given)
+		if err != nil {
+			return nil, err
+		}
+		return parseKeys(given, data)
+	}
+	data, err := d.readOrCreate(keysFile, func() ([]byte, error) {
+		keys, err := identity.GenerateSigningKeys()
+		if err != nil {
+			return nil, err
+		}
+		return keys.Marshal(), nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return parseKeys(d.file(keysFile), data)
+}
+
+func parseKeys(path string, data []byte) (*identity.SigningKeys, error) {
+	keys, err := identity.ParseSigningKeys(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return keys, nil
+}
+
+// readOrCreate is under the directory's lock, so that nobody else creates. A
+// store without its secret is a half-restored backup: a new secret would give
+// every sender a new account, and so we refuse.
+func (d *dataDir) readOrCreate(name string, create func() ([]byte, error)) ([]byte, error) {
+	path := d.file(name)
+	data, err := privatefile.Read(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return data, err
+	}
+	if _, err := os.Stat(d.file(storeDir)); err == nil && name == secretFile {
+		return nil, fmt.Errorf("%s is missing beside a store: restore it", path)
+	}
+	if data, err = create(); err != nil {
+		return nil, err
+	}
+	return data, privatefile.Replace(path, data)
+}
+
+// announce writes where the doors listen, for those who wait for it. What they
+// read is whole: it appears by a rename.
+func (d *dataDir) announce(addresses map[string]string) error {
+	data, err := json.MarshalIndent(addresses, "", "  ")
+	if err != nil {
+		return err
+	}
+	return privatefile.Replace(d.file(listenFile), append(data, '\n'))
+}
+
+func ignoreMissing(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}

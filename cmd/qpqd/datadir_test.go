@@ -1,0 +1,91 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+func openTemp(t *testing.T, path string) *dataDir {
+	t.Helper()
+	d, err := openDataDir(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = d.close() })
+	return d
+}
+
+func TestSecretsAreMadeOnceAndPrivate(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "data")
+	d := openTemp(t, path)
+	secret, err := d.secret()
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := d.signingKeys("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := d.secret(); err != nil || !bytes.Equal(secret, again) {
+		t.Errorf("the secret changed: %v", err)
+	}
+	if again, err := d.signingKeys(""); err != nil || !bytes.Equal(keys.JWKS(), again.JWKS()) {
+		t.Errorf("the token keys changed: %v", err)
+	}
+	for name, want := range map[string]os.FileMode{".": 0o700, secretFile: 0o600, keysFile: 0o600} {
+		if info, err := os.Stat(filepath.Join(path, name)); err != nil || info.Mode().Perm() != want {
+			t.Errorf("%s: %v %v, wanted %v", name, info.Mode(), err, want)
+		}
+	}
+}
+
+func TestDataDirectoryBelongsToOneProcess(t *testing.T) {
+	path := t.TempDir()
+	d := openTemp(t, path)
+	if second, err := openDataDir(path); err == nil {
+		t.Error("opened twice at once")
+		_ = second.close()
+	}
+	if err := d.close(); err != nil {
+		t.Fatal(err)
+	}
+	openTemp(t, path)
+}
+
+func TestUnusableSecretsAreRefused(t *testing.T) {
+	for name, spoil := range map[string]func(d *dataDir) error{
+		"readable by others": func(d *dataDir) error { return os.Chmod(d.file(secretFile), 0o640) },
+		"cut short":          func(d *dataDir) error { return os.WriteFile(d.file(secretFile), []byte("short"), 0o600) },
+		"missing beside a store": func(d *dataDir) error {
+			return errors.Join(os.Remove(d.file(secretFile)), os.Mkdir(d.file(storeDir), 0o700))
+		},
+	} {
+		d := openTemp(t, t.TempDir())
+		if _, err := d.secret(); err != nil {
+			t.Fatal(err)
+		}
+		if err := spoil(d); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := d.secret(); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}
+
+func TestGivenTokenKeysAreNeverMade(t *testing.T) {
+	d := openTemp(t, t.TempDir())
+	given := filepath.Join(t.TempDir(), "keys.json")
+	if _, err := d.signingKeys(given); err == nil {
+		t.Error("a given file that is not there was accepted")
+	}
+	if err := os.WriteFile(given, []byte("{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.signingKeys(given); err == nil {
+		t.Error("a given file without keys was accepted")
+	}
+}

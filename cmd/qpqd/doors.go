@@ -1,0 +1,143 @@
+package main
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"strconv"
+)
+
+// doors are the listeners of a node.
+type doors struct {
+	http listener
+	rpc  listener // nil: none
+	ops  listener // nil: none
+
+	publicURL string
+	tls       bool
+}
+
+type listener = net.Listener
+
+// openDoors begins to listen. Nobody is answered until the servers run.
+func openDoors(c *config, log *slog.Logger) (_ *doors, err error) {
+	d := &doors{tls: c.tls()}
+	defer func() {
+		if err != nil {
+			_ = d.close()
+		}
+	}()
+	if d.http, err = listen("--http-listen", c.HTTPListen); err != nil {
+		return nil, err
+	}
+	if d.rpc, err = listen("--rpc-listen", c.RPCListen); err != nil {
+		return nil, err
+	}
+	if d.ops, err = listen("--ops-listen", c.OpsListen); err != nil {
+		return nil, err
+	}
+	d.publicURL = c.publicURL(strconv.Itoa(d.http.Addr().(*net.TCPAddr).Port))
+	if d.tls {
+		return d, d.encrypt(c, log)
+	}
+	if !onlyLocal(c.HTTPListen) || !onlyLocal(c.RPCListen) {
+		log.Warn("listening beyond loopback without TLS: tokens cross the network in the clear, unless a proxy in front does TLS")
+	}
+	return d, nil
+}
+
+// encrypt puts TLS 1.3 before both doors. A unix socket needs none, and has no
+// name that a certificate could prove.
+func (d *doors) encrypt(c *config, log *slog.Logger) error {
+	certificate, err := loadCertificate(c.TLSCert, c.TLSKey, log)
+	if err != nil {
+		return err
+	}
+	d.http = tls.NewListener(d.http, certificate.config("h2", "http/1.1"))
+	if d.rpc != nil && d.rpc.Addr().Network() != "unix" {
+		d.rpc = tls.NewListener(d.rpc, certificate.config())
+	}
+	return nil
+}
+
+func listen(flag, address string) (listener, error) {
+	if address == "" {
+		return nil, nil
+	}
+	network := "tcp"
+	if path, ok := unixPath(address); ok {
+		network, address = "unix", path
+		if err := removeStaleSocket(path); err != nil {
+			return nil, fmt.Errorf("%s: %w", flag, err)
+		}
+	}
+	ln, err := net.Listen(network, address)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", flag, err)
+	}
+	return ln, nil
+}
+
+// removeStaleSocket removes a socket that a killed process left. One that
+// somebody listens on is left alone, and so is anything else.
+func removeStaleSocket(path string) error {
+	info, err := os.Lstat(path)
+	if err != nil || info.Mode()&fs.ModeSocket == 0 {
+		return nil // listening will say what is wrong, if anything is
+	}
+	conn, err := net.Dial("unix", path)
+	if err == nil {
+		return errors.Join(fmt.Errorf("another process listens on %s", path), conn.Close())
+	}
+	return os.Remove(path)
+}
+
+// addresses are where the doors really listen, as clients name them.
+func (d *doors) addresses() map[string]string {
+	all := map[string]string{"http": d.scheme("http") + "://" + d.http.Addr().String(), "public_url": d.publicURL}
+	if d.rpc != nil {
+		all["rpc"] = d.scheme("capnp") + "://" + d.rpc.Addr().String()
+		if d.rpc.Addr().Network() == "unix" {
+			all["rpc"] = "unix:" + d.rpc.Addr().String()
+		}
+	}
+	if d.ops != nil {
+		all["ops"] = "http://" + d.ops.Addr().String()
+	}
+	return all
+}
+
+func (d *doors) scheme(plain string) string {
+	if d.tls {
+		return plain + "s"
+	}
+	return plain
+}
+
+// attributes are addresses for the log.
+func (d *doors) attributes() (attributes []any) {
+	all := d.addresses()
+	for _, name := range []string{"http", "rpc", "ops", "public_url"} {
+		if all[name] != "" {
+			attributes = append(attributes, name, all[name])
+		}
+	}
+	return attributes
+}
+
+// close closes the listeners; the servers may have done so before.
+func (d *doors) close() (err error) {
+	for _, ln := range []listener{d.http, d.rpc, d.ops} {
+		if ln == nil {
+			continue
+		}
+		if e := ln.Close(); e != nil && !errors.Is(e, net.ErrClosed) {
+			err = errors.Join(err, e)
+		}
+	}
+	return err
+}

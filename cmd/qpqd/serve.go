@@ -1,0 +1,214 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/quicproquo/node/gateway"
+	"github.com/quicproquo/node/nodeservice"
+	"github.com/quicproquo/node/nodeservice/noderpc"
+	"github.com/quicproquo/node/nodeservice/pebblestore"
+)
+
+// serveCommand runs a node.
+type serveCommand struct{ config }
+
+// Run serves until ctx ends, or until a part of the node fails.
+func (s *serveCommand) Run(ctx context.Context, std streams) error {
+	if err := s.validate(); err != nil {
+		return usageError{err}
+	}
+	n := &node{cfg: &s.config, log: slog.New(slog.NewTextHandler(std.err, &slog.HandlerOptions{Level: s.LogLevel}))}
+	err := n.start(std.err)
+	if err == nil {
+		err = n.run(ctx)
+	}
+	return errors.Join(err, n.close())
+}
+
+// tick is how often waiters look at the store without having had a hint.
+const tick = 15 * time.Second
+
+// node is the parts of a running qpqd, in the order in which they start.
+type node struct {
+	cfg *config
+	log *slog.Logger
+
+	data    *dataDir
+	doors   *doors
+	store   *pebblestore.Store
+	service *nodeservice.Service
+	gateway *gateway.Gateway
+	http    *http.Server
+	rpc     *noderpc.Server
+	ops     *http.Server
+
+	undo []func() error // what close calls, backwards
+}
+
+// start makes all parts, and begins to listen but not yet to serve. Whatever
+// the outcome, close takes back what was started.
+func (n *node) start(stderr io.Writer) (err error) {
+	if n.data, err = openDataDir(n.cfg.DataDir); err != nil {
+		return err
+	}
+	n.onClose(n.data.close)
+	if n.doors, err = openDoors(n.cfg, n.log); err != nil {
+		return err
+	}
+	n.onClose(n.doors.close)
+	if err := n.startService(stderr); err != nil {
+		return err
+	}
+	n.gateway, err = gateway.New(gateway.Config{
+		Node:           n.service,
+		PublicURL:      n.doors.publicURL,
+		AllowedOrigins: n.cfg.AllowedOrigins,
+		TrustedProxies: prefixes(n.cfg.TrustedProxies),
+		Ready:          n.service.Ready,
+		MaxPayload:     int(n.cfg.MaxPayload),
+		Log:            n.log,
+	})
+	if err != nil {
+		return err
+	}
+	n.http = gateway.NewServer(n.gateway, n.log)
+	n.rpc = noderpc.NewServer(noderpc.ServerConfig{Node: n.service, MaxPayload: int(n.cfg.MaxPayload), Log: n.log})
+	n.ops = gateway.NewServer(opsHandler(n.service, onlyLocal(n.cfg.OpsListen)), n.log)
+	return nil
+}
+
+// startService opens the store and puts the core over it. The listeners are
+// open by then: what signs our tokens depends on the port, which is the
+// system's choice for port 0.
+func (n *node) startService(stderr io.Writer) error {
+	secret, err := n.data.secret()
+	if err != nil {
+		return err
+	}
+	keys, err := n.data.signingKeys(n.cfg.TokenKeys)
+	if err != nil {
+		return fmt.Errorf("token keys: %w", err)
+	}
+	audit, err := n.openAudit(stderr)
+	if err != nil {
+		return err
+	}
+	if n.store, err = pebblestore.Open(n.data.file(storeDir), pebblestore.Options{Log: n.log}); err != nil {
+		return err
+	}
+	n.onClose(n.store.Close)
+	n.service, err = nodeservice.New(nodeservice.Config{
+		Store: n.store, Secret: secret, Keys: keys,
+		PublicURL: n.doors.publicURL, TokenTTL: n.cfg.TokenTTL,
+		NoSelfLogin: !bool(n.cfg.SelfLogin), NoLegacy: !bool(n.cfg.Legacy),
+		Rates: n.cfg.rates(), Quotas: n.cfg.quotas(), Retention: n.cfg.retention(),
+		MinFree: float64(n.cfg.MinFree), SweepEvery: n.cfg.SweepEvery, Tick: tick,
+		Audit: audit, Log: n.log,
+	})
+	if err != nil {
+		return err
+	}
+	n.onClose(n.service.Close)
+	return nil
+}
+
+// openAudit appends to the audit file, or writes to standard error.
+func (n *node) openAudit(stderr io.Writer) (io.Writer, error) {
+	if n.cfg.AuditFile == "" {
+		return stderr, nil
+	}
+	file, err := os.OpenFile(n.cfg.AuditFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("--audit-file: %w", err)
+	}
+	n.onClose(func() error { return errors.Join(file.Sync(), file.Close()) })
+	return file, nil
+}
+
+// run serves until ctx ends or a part fails, and then lets go of the clients.
+func (n *node) run(ctx context.Context) error {
+	parts, serving := errgroup.WithContext(context.WithoutCancel(ctx))
+	serving, stop := context.WithCancel(serving)
+	defer stop()
+	parts.Go(func() error { return n.service.Run(serving) })
+	parts.Go(func() error { return serveHTTP(n.http, n.doors.http) })
+	if n.doors.rpc != nil {
+		parts.Go(func() error { return n.rpc.Serve(context.WithoutCancel(ctx), n.doors.rpc) })
+	}
+	if n.doors.ops != nil {
+		parts.Go(func() error { return serveHTTP(n.ops, n.doors.ops) })
+	}
+	err := n.data.announce(n.doors.addresses())
+	if err == nil {
+		n.log.Info("the node is serving", append(n.doors.attributes(), "durability", n.store.Durability(), "version", buildVersion())...)
+		select {
+		case <-ctx.Done():
+			n.log.Info("stopping; a second signal exits at once", "grace", n.cfg.ShutdownGrace)
+		case <-serving.Done(): // a part failed
+		}
+	}
+	n.drain()
+	stop()
+	return errors.Join(err, parts.Wait())
+}
+
+func serveHTTP(server *http.Server, door listener) error {
+	if err := server.Serve(door); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// drain turns readiness off, asks clients to come back later, and lets go of
+// those that have not finished within the grace. Both doors go at once; metrics
+// stay until the end.
+func (n *node) drain() {
+	ctx, cancel := context.WithTimeout(context.Background(), n.cfg.ShutdownGrace)
+	defer cancel()
+	n.service.Drain()
+	var leaving sync.WaitGroup
+	for door, shutdown := range map[string]func(context.Context) error{
+		"http": n.http.Shutdown, "streams": n.gateway.Shutdown, "rpc": n.rpc.Shutdown,
+	} {
+		leaving.Go(func() {
+			if err := shutdown(ctx); err != nil {
+				n.log.Warn("clients were cut off at the end of the grace", "door", door)
+			}
+		})
+	}
+	leaving.Wait()
+	_ = n.http.Close() // what Shutdown left
+	_ = n.ops.Close()
+}
+
+func (n *node) onClose(undo func() error) { n.undo = append(n.undo, undo) }
+
+// close takes back what start did, in the opposite order.
+func (n *node) close() (err error) {
+	for i := len(n.undo) - 1; i >= 0; i-- {
+		err = errors.Join(err, n.undo[i]())
+	}
+	n.undo = nil
+	if err == nil && n.service != nil {
+		n.log.Info("stopped")
+	}
+	return err
+}
+
+func prefixes(networks []network) (all []netip.Prefix) {
+	for _, n := range networks {
+		all = append(all, netip.Prefix(n))
+	}
+	return all
+}

@@ -1,0 +1,155 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const maxTokenTTL = 24 * time.Hour
+
+// validate checks the whole configuration, and tells the first fault in a sentence
+// that names its flags. It touches no file: what cannot be opened fails at start.
+func (c *config) validate() error {
+	for _, check := range []func() error{c.validateDoors, c.validateOrigins, c.validateNumbers, c.validateTimes} {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *config) validateDoors() error {
+	for _, l := range []struct {
+		flag, address string
+		optional      bool
+	}{
+		{"--http-listen", c.HTTPListen, false},
+		{"--rpc-listen", c.RPCListen, true},
+		{"--ops-listen", c.OpsListen, true},
+	} {
+		if l.address == "" && l.optional {
+			continue
+		}
+		if path, ok := unixPath(l.address); ok && l.flag == "--rpc-listen" && path != "" {
+			continue
+		}
+		_, port, err := net.SplitHostPort(l.address)
+		if err == nil {
+			_, err = strconv.ParseUint(port, 10, 16)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %q is not HOST:PORT", l.flag, l.address)
+		}
+	}
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		return errors.New("--tls-cert and --tls-key come together")
+	}
+	return c.validateReach()
+}
+
+// validateReach keeps a node from being reachable in the clear, or under a name
+// that it does not know, unless the operator said so.
+func (c *config) validateReach() error {
+	for _, l := range []struct{ flag, address string }{
+		{"--http-listen", c.HTTPListen}, {"--rpc-listen", c.RPCListen},
+	} {
+		switch {
+		case onlyLocal(l.address):
+		case c.PublicURL == "":
+			return fmt.Errorf("%s %s is beyond loopback: --public-url must say what clients dial", l.flag, l.address)
+		case !c.tls() && !c.InsecurePlaintext:
+			return fmt.Errorf("%s %s is beyond loopback: give --tls-cert and --tls-key, or --insecure-plaintext behind a proxy that does TLS", l.flag, l.address)
+		}
+	}
+	return nil
+}
+
+func (c *config) validateOrigins() error {
+	if c.PublicURL != "" {
+		if err := checkOrigin(c.PublicURL); err != nil {
+			return fmt.Errorf("--public-url: %w", err)
+		}
+	}
+	for _, origin := range c.AllowedOrigins {
+		if err := checkOrigin(origin); err != nil {
+			return fmt.Errorf("--allowed-origins: %w", err)
+		}
+	}
+	return nil
+}
+
+func (c *config) validateNumbers() error {
+	switch {
+	case c.MaxPayload < 1 || c.MaxPayload > 5<<20:
+		return errors.New("--max-payload is from 1 byte to 5MiB")
+	case c.QueueBytes < c.MaxPayload:
+		return errors.New("--queue-bytes is at least --max-payload, or no message of that size could be sent")
+	case c.QueueMessages < 1, c.MaxChannels < 1, c.MaxKeyPackages < 1:
+		return errors.New("--queue-messages, --max-channels and --max-key-packages are at least 1")
+	case c.DataDir == "":
+		return errors.New("--data-dir is empty")
+	}
+	return nil
+}
+
+func (c *config) validateTimes() error {
+	for _, d := range []struct {
+		flag            string
+		value, min, max time.Duration
+	}{
+		{"--token-ttl", c.TokenTTL, time.Second, maxTokenTTL},
+		{"--shutdown-grace", c.ShutdownGrace, 0, time.Hour},
+		{"--retention-messages", c.RetentionMessages, time.Second, 10 * 365 * 24 * time.Hour},
+		{"--retention-key-packages", c.RetentionKeyPackages, time.Second, 90 * 24 * time.Hour},
+		{"--retention-last-resort", c.RetentionLastResort, time.Second, 90 * 24 * time.Hour},
+		{"--sweep-every", c.SweepEvery, 10 * time.Millisecond, 24 * time.Hour},
+	} {
+		if d.value < d.min || d.value > d.max {
+			return fmt.Errorf("%s %v is not from %v to %v", d.flag, d.value, d.min, d.max)
+		}
+	}
+	return nil
+}
+
+// checkOrigin wants the one spelling that browsers send as Origin (RFC 6454,
+// section 6.2), since clients sign it byte for byte.
+func checkOrigin(text string) error {
+	u, err := url.Parse(text)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" {
+		return fmt.Errorf("%q is no origin such as https://chat.example.org", text)
+	}
+	canonical := u.Scheme + "://" + strings.ToLower(u.Host)
+	canonical = strings.TrimSuffix(canonical, map[string]string{"http": ":80", "https": ":443"}[u.Scheme])
+	if text != canonical {
+		return fmt.Errorf("%q is not spelled as an origin: write %s", text, canonical)
+	}
+	return nil
+}
+
+// onlyLocal says that nobody beyond this machine can reach the listener. A name
+// other than localhost is not looked up: what it means may change.
+func onlyLocal(listen string) bool {
+	if _, ok := unixPath(listen); ok || listen == "" {
+		return true
+	}
+	host, _, err := net.SplitHostPort(listen)
+	if err != nil {
+		return false
+	}
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && addr.Unmap().IsLoopback()
+}
+
+func unixPath(listen string) (path string, ok bool) { return strings.CutPrefix(listen, "unix:") }
+
+// withPort replaces the port of HOST:PORT.
+func withPort(address, port string) string {
+	host, _, _ := net.SplitHostPort(address)
+	return net.JoinHostPort(host, port)
+}

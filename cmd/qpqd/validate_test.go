@@ -1,0 +1,79 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestInvalidConfigurationsAreRefusedInOneLine(t *testing.T) {
+	for _, c := range []struct{ want, args string }{
+		{"--public-url", "--http-listen=0.0.0.0:8420"},
+		{"--public-url", "--rpc-listen=:7420"},
+		{"--public-url", "--http-listen=example.org:8420"},
+		{"--insecure-plaintext", "--http-listen=:8420 --public-url=https://a.example"},
+		{"come together", "--tls-cert=cert.pem"},
+		{"HOST:PORT", "--http-listen=8420"},
+		{"HOST:PORT", "--http-listen="},
+		{"HOST:PORT", "--http-listen=unix:/tmp/s"},
+		{"write https://a.example", "--public-url=https://a.example/"},
+		{"write https://a.example", "--public-url=https://A.example"},
+		{"write https://a.example", "--public-url=https://a.example:443"},
+		{"write https://a.example", "--public-url=https://a.example/path"},
+		{"no origin", "--public-url=ftp://a.example"},
+		{"no origin", "--allowed-origins=null"},
+		{"--max-payload", "--max-payload=0"},
+		{"--max-payload", "--max-payload=6MiB"},
+		{"--queue-bytes", "--queue-bytes=1KiB"},
+		{"at least 1", "--queue-messages=0"},
+		{"--token-ttl", "--token-ttl=25h"},
+		{"--token-ttl", "--token-ttl=-1s"},
+		{"--sweep-every", "--sweep-every=0s"},
+		{"--retention-last-resort", "--retention-last-resort=2161h"},
+		{"neither on nor off", "--legacy=maybe"},
+		{"percentage", "--min-free=0.05"},
+		{"percentage", "--min-free=101%"},
+		{"number", "--rate-identity=NaN"},
+		{"number", "--rate-identity=-1"},
+		{"size", "--max-payload=9999999999GiB"},
+		{"network", "--trusted-proxies=example.org"},
+		{"--data-dir", "--data-dir="},
+		{"unknown flag", "--store=pebble"},
+	} {
+		args := append([]string{"serve"}, strings.Fields(c.args)...)
+		code, _, stderr := qpqd(t, args...)
+		if code != exitUsage || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, c.want) {
+			t.Errorf("%s: exit %d, %q, wanted one line with %q", c.args, code, stderr, c.want)
+		}
+	}
+}
+
+func TestValidConfigurations(t *testing.T) {
+	for _, args := range []string{
+		"",
+		"--http-listen=localhost:0 --rpc-listen=unix:/tmp/qpqd.sock --ops-listen=",
+		"--http-listen=[::1]:8420 --rpc-listen=",
+		"--http-listen=:8420 --public-url=https://a.example --insecure-plaintext",
+		"--rpc-listen=:7420 --public-url=https://a.example:8443 --tls-cert=c --tls-key=k",
+		"--rate-identity=0 --min-free=0% --shutdown-grace=0s",
+	} {
+		code, out, stderr := qpqd(t, append([]string{"config", "check"}, strings.Fields(args)...)...)
+		if code != exitDone || out != "ok\n" {
+			t.Errorf("%s: exit %d, %q %q", args, code, out, stderr)
+		}
+	}
+}
+
+func TestDefaultPublicURLIsTheListenersOrigin(t *testing.T) {
+	for _, test := range []struct {
+		c    config
+		want string
+	}{
+		{config{HTTPListen: "127.0.0.1:0"}, "http://127.0.0.1:4711"},
+		{config{HTTPListen: "[::1]:0", TLSCert: "c"}, "https://[::1]:4711"},
+		{config{HTTPListen: "127.0.0.1:0", PublicURL: "https://a.example"}, "https://a.example"},
+	} {
+		if got := test.c.publicURL("4711"); got != test.want {
+			t.Errorf("%q, wanted %q", got, test.want)
+		}
+	}
+}
