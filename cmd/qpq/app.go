@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/quicproquo/node/nodeservice"
+)
+
+// app is what commands share: the flags of all commands, the streams, and what
+// was opened and must be closed at the end.
+type app struct {
+	grammar *commandLine
+	stdin   io.Reader
+	stdout  io.Writer
+	closers []func() // owned by the command's goroutine
+}
+
+func (a *app) out() output { return output{a.stdout, a.grammar.JSON} }
+
+func (a *app) file() stateFile { return stateFile{a.grammar.State} }
+
+// close closes backwards what was opened.
+func (a *app) close() {
+	for len(a.closers) > 0 {
+		last := len(a.closers) - 1
+		a.closers[last]()
+		a.closers = a.closers[:last]
+	}
+}
+
+// client decides for whom this state signs, and dials. What can be refused
+// without the network is refused before it.
+func (a *app) client(ctx context.Context) (*client, error) {
+	via, err := parseServer(a.grammar.Server)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	s, err := a.file().load()
+	if err != nil {
+		return nil, err
+	}
+	c := &client{file: a.file(), via: via}
+	if c.private, err = s.private(); err != nil {
+		return nil, err
+	}
+	c.audience, err = via.audience(a.grammar.Audience, s)
+	if errors.Is(err, errNoAudience) {
+		return nil, usageError{err}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := c.takeToken(s); err != nil {
+		return nil, err
+	}
+	c.node, err = a.dial(ctx)
+	a.closers = append(a.closers, c.close)
+	return c, err
+}
+
+// dial opens the door that --server names.
+func (a *app) dial(ctx context.Context) (nodeservice.Node, error) {
+	via, err := parseServer(a.grammar.Server)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	trust, err := a.trust()
+	if err != nil {
+		return nil, err
+	}
+	node, closeNode, err := via.dial(ctx, trust)
+	if err != nil {
+		return nil, err
+	}
+	a.closers = append(a.closers, closeNode)
+	return node, nil
+}
+
+// trust is TLS 1.3, with the system's certificates or those of --ca.
+func (a *app) trust() (*tls.Config, error) {
+	config := &tls.Config{MinVersion: tls.VersionTLS13}
+	if a.grammar.CA == "" {
+		return config, nil
+	}
+	data, err := os.ReadFile(a.grammar.CA)
+	if err != nil {
+		return nil, err
+	}
+	config.RootCAs = x509.NewCertPool()
+	if !config.RootCAs.AppendCertsFromPEM(data) {
+		return nil, usageError{fmt.Errorf("--ca %s holds no certificate in PEM", a.grammar.CA)}
+	}
+	return config, nil
+}

@@ -1,0 +1,150 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/quicproquo/node/cmd/internal/nodeprocess"
+)
+
+// patience is how long a script waits for another process before it fails.
+const patience = 30 * time.Second
+
+// binaries is the directory of the programs that the scripts run.
+var binaries string
+
+func TestMain(m *testing.M) { os.Exit(withBinaries(m.Run)) }
+
+func withBinaries(run func() int) int {
+	var err error
+	if binaries, err = os.MkdirTemp("", "qpq-test-"); err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(binaries)
+	for _, name := range []string{"qpqd", "qpq"} {
+		pkg := "github.com/quicproquo/node/cmd/" + name
+		if err := nodeprocess.Build(context.Background(), pkg, filepath.Join(binaries, name), raceFlag...); err != nil {
+			log.Print(err)
+			return 1
+		}
+	}
+	return run()
+}
+
+// TestScripts runs the real programs, as a user would.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:   "testdata/script",
+		Setup: setUp,
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"ready":  ready,
+			"exits":  exits,
+			"keep":   keep,
+			"mode":   mode,
+			"metric": metric,
+			"cert":   cert,
+		},
+		RequireUniqueNames: true,
+	})
+}
+
+// setUp has every node listen on free ports, under one public name.
+func setUp(env *testscript.Env) error {
+	for name, value := range map[string]string{
+		"PATH":             binaries + string(filepath.ListSeparator) + env.Getenv("PATH"),
+		"GORACE":           "atexit_sleep_ms=0",
+		"QPQD_DATA_DIR":    filepath.Join(env.WorkDir, "data"),
+		"QPQD_HTTP_LISTEN": "127.0.0.1:0",
+		"QPQD_RPC_LISTEN":  "127.0.0.1:0",
+		"QPQD_OPS_LISTEN":  "127.0.0.1:0",
+		"QPQD_PUBLIC_URL":  "http://node.test",
+		"QPQD_AUDIT_FILE":  filepath.Join(env.WorkDir, "audit.log"),
+		"QPQ_AUDIENCE":     "http://node.test",
+	} {
+		env.Setenv(name, value)
+	}
+	return nil
+}
+
+// ready waits until the node of $QPQD_DATA_DIR is ready, and sets HTTP, RPC and
+// OPS to its addresses.
+func ready(ts *testscript.TestScript, neg bool, args []string) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	addresses, err := nodeprocess.WaitReady(ctx, ts.Getenv("QPQD_DATA_DIR"))
+	ts.Check(err)
+	ts.Setenv("HTTP", addresses.HTTP)
+	ts.Setenv("RPC", addresses.RPC)
+	ts.Setenv("OPS", addresses.Ops)
+}
+
+// exits runs a program that must end with a certain code: exits 2 qpqd serve.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	var exit *exec.ExitError
+	if err := ts.Exec(args[1], args[2:]...); errors.As(err, &exit) {
+		got = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if got != want {
+		ts.Fatalf("exit code %d, wanted %d", got, want)
+	}
+}
+
+// keep sets a variable to the last output, or to a member of it as JSON: keep
+// ALICE; keep SEQ seq.
+func keep(ts *testscript.TestScript, neg bool, args []string) {
+	value := strings.TrimSpace(ts.ReadFile("stdout"))
+	if len(args) == 2 {
+		var object map[string]any
+		ts.Check(json.Unmarshal([]byte(value), &object))
+		value = fmt.Sprint(object[args[1]])
+	}
+	ts.Setenv(args[0], value)
+}
+
+// mode compares a file's permissions: mode 0600 alice.json.
+func mode(ts *testscript.TestScript, neg bool, args []string) {
+	info, err := os.Stat(ts.MkAbs(args[1]))
+	ts.Check(err)
+	if got := fmt.Sprintf("%04o", info.Mode().Perm()); got != args[0] {
+		ts.Fatalf("%s has mode %s, wanted %s", args[1], got, args[0])
+	}
+}
+
+// metric waits until the node's metrics have a line: metric 'name{label="x"} 2'.
+func metric(ts *testscript.TestScript, neg bool, args []string) {
+	deadline := time.Now().Add(patience)
+	for !strings.Contains(metrics(ts), "\n"+args[0]+"\n") {
+		if time.Now().After(deadline) {
+			ts.Fatalf("no metric %s in\n%s", args[0], metrics(ts))
+		}
+		time.Sleep(20 * time.Millisecond) // between two looks at another process
+	}
+}
+
+func metrics(ts *testscript.TestScript) string {
+	answer, err := http.Get(ts.Getenv("OPS") + "/metrics")
+	ts.Check(err)
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	ts.Check(err)
+	return string(text)
+}
