@@ -1,0 +1,71 @@
+# Everything is a target: run, test, check, generate, demo, bench. Go, make and
+# git are assumed; `make test` installs what else it needs on Debian as root.
+
+GO ?= go
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help run test check generate demo bench tools vet format staticcheck generated
+
+CAPNPC_GO := capnproto.org/go/capnp/v3/capnpc-go@v3.1.0-alpha.2
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+help:
+	@echo 'make run       one node on loopback, its data under ./var'
+	@echo 'make test      every test there is (installs what is missing, as root on Debian)'
+	@echo 'make check     format, vet, staticcheck, generated code up to date'
+	@echo 'make generate  the Go code of the schemas, again'
+	@echo 'make demo      a conversation through both doors, with a crash in it'
+	@echo 'make bench     all benchmarks'
+
+run:
+	$(GO) run ./cmd/qpqd serve
+
+test: tools vet format
+	$(GO) test -race -timeout 15m ./...
+	$(MAKE) --no-print-directory generated
+
+check: tools format vet staticcheck generated
+
+demo:
+	$(GO) run ./cmd/demo
+
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+# The race detector needs a C compiler, and the schemas their compiler. Where
+# they cannot be installed from here, only what needs them fails.
+tools:
+	@missing=; \
+	command -v "$$($(GO) env CC)" >/dev/null || missing="$$missing gcc libc6-dev"; \
+	command -v capnp >/dev/null || missing="$$missing capnproto"; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -q || true; \
+		DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing && exit 0; \
+	fi; \
+	echo "please install (Debian's names):$$missing" >&2
+
+vet:
+	$(GO) vet ./...
+
+format:
+	@unformatted="$$(gofmt -l *.go cmd gateway nodeservice schema)"; \
+	if [ -n "$$unformatted" ]; then echo "gofmt would change:" $$unformatted >&2; exit 1; fi
+
+staticcheck:
+	$(GO) run $(STATICCHECK) ./...
+
+bin/capnpc-go:
+	GOBIN="$(CURDIR)/bin" $(GO) install $(CAPNPC_GO)
+
+generate: tools bin/capnpc-go
+	PATH="$(CURDIR)/bin:$$PATH" sh schema/generate.sh
+
+# Generates beside the tree and compares, so that nothing changes by looking.
+# Go passes over directories whose names begin with an underscore.
+generated: bin/capnpc-go
+	@rm -rf bin/_generated && mkdir -p bin/_generated && cp -R schema bin/_generated/schema
+	@PATH="$(CURDIR)/bin:$$PATH" sh bin/_generated/schema/generate.sh
+	@diff -r schema bin/_generated/schema >/dev/null || { echo 'the generated code is not up to date: make generate' >&2; exit 1; }
+	@rm -rf bin/_generated
