@@ -38,7 +38,7 @@ func (f *fixture) everyCall(id nodeservice.ChannelID, q nodeservice.Queue) map[s
 	who := q.Recipient
 	return map[string]func(context.Context, nodeservice.Store) error{
 		"CreateChannel": func(ctx context.Context, s nodeservice.Store) error {
-			_, err := s.CreateChannel(ctx, nodeservice.CreateChannel{ID: id, Creator: who, Peer: f.someone(), Now: f.now})
+			_, err := s.CreateChannel(ctx, nodeservice.CreateChannel{ID: channelID(f.number()), Creator: who, Peer: f.someone(), Now: f.now})
 			return err
 		},
 		"Channel": func(ctx context.Context, s nodeservice.Store) error { _, _, err := s.Channel(ctx, id); return err },

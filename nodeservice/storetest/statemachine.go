@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"crypto/ed25519"
 	"flag"
 	"reflect"
 	"testing"
@@ -14,7 +15,8 @@ import (
 )
 
 // machine makes the same random calls on an engine and on the model, and
-// compares each answer, and after each call all that can be read.
+// compares each answer; now and then, before and after each crash and at the
+// end it compares all that can be read.
 type machine struct {
 	ctx      context.Context
 	opened   Opened
@@ -35,8 +37,9 @@ func compareWithModel(t *testing.T, e Engine) {
 	rapid.Check(t, func(t *rapid.T) {
 		opened := e.Open(t)
 		m := &machine{ctx: t.Context(), opened: opened, engine: opened.Store, model: model.New(), now: 1_750_000_000_000}
-		for n := range uint64(2) {
-			m.people = append(m.people, identity.TrustedKey(string(ed25519Key(n))), identity.TrustedKey(string(p256Key(n+1))))
+		long := string(twinKey())
+		for _, raw := range []string{long, long[:ed25519.PublicKeySize], string(ed25519Key(1))} {
+			m.people = append(m.people, identity.TrustedKey(raw))
 		}
 		t.Repeat(map[string]func(*rapid.T){
 			"createChannel": m.createChannel,
@@ -53,8 +56,9 @@ func compareWithModel(t *testing.T, e Engine) {
 			"sweep":         m.sweep,
 			"time passes":   m.pass,
 			"crash":         m.crash,
-			"":              m.compareAll,
+			"compare":       m.compareAll,
 		})
+		m.crash(t)
 	})
 }
 
@@ -91,7 +95,11 @@ func (m *machine) pass(t *rapid.T) {
 	m.swept = false
 }
 
-func (m *machine) crash(t *rapid.T) { m.engine = m.opened.Crash(t) }
+func (m *machine) crash(t *rapid.T) {
+	m.compareAll(t)
+	m.engine = m.opened.Crash(t)
+	m.compareAll(t)
+}
 
 func (m *machine) sweep(t *rapid.T) {
 	for _, store := range []nodeservice.Store{m.model, m.engine} {
@@ -149,7 +157,7 @@ func (m *machine) nearHead(t *rapid.T, q nodeservice.Queue, label string) nodese
 
 func (m *machine) append(t *rapid.T) {
 	q, from := m.queue(t)
-	size := rapid.SampledFrom([]int{1, 10, 30, 1, 10, 30, 70_000}).Draw(t, "size")
+	size := rapid.SampledFrom([]int{1, 10, 30, 1, 10, 30, 1, 10, 30, 70_000}).Draw(t, "size")
 	f := fixture{now: m.now}
 	req := f.note(q, payload(size, rapid.Uint64Range(0, 1).Draw(t, "body")))
 	req.Account = from
