@@ -14,40 +14,42 @@ func (s *Store) Append(ctx context.Context, req ns.Append) (ns.Appended, error) 
 		return ns.Appended{}, err
 	}
 	defer s.leave()
-	appended, err := s.append(ctx, req)
-	if err != nil || appended.Outcome != ns.AppendOverQuota {
-		return appended, err
-	}
-	// What expired in the account's other queues must not count. The sweep
-	// knows it; it is due anyway.
-	if swept, err := s.sweepAll(ctx, req.Now); err != nil || swept.Messages == 0 {
-		return appended, err
-	}
-	return s.append(ctx, req)
-}
-
-func (s *Store) append(ctx context.Context, req ns.Append) (appended ns.Appended, err error) {
 	var ref blobRef
 	if len(req.Payload) > maxInline {
-		name, err := s.blobs.put(req.Payload)
+		name, err := s.blobs.put(ctx, req.Payload)
 		if err != nil {
-			return ns.Appended{}, unavailable(err)
+			return ns.Appended{}, err
 		}
 		ref = blobRef{name: name, digest: req.Digest}
 	}
-	var garbage []blobName
-	became, err := s.committer.do(ctx, min(len(req.Payload), maxInline), func(t *tx) (err error) {
-		appended, garbage, err = t.append(req, ref)
-		return err
-	})
-	if became == fateDurable {
-		s.blobs.remove(garbage...)
+	appended, became, err := s.append(ctx, req, ref)
+	if err == nil && appended.Outcome == ns.AppendOverQuota {
+		// What has expired in the account's other queues must not count. The
+		// sweep, which is due anyway, knows where it is.
+		if err = s.sweepAll(ctx, req.Now); err == nil {
+			appended, became, err = s.append(ctx, req, ref)
+		}
 	}
-	// The file stays if its record is there, or may be: then the next open knows.
-	if !ref.isZero() && (became == fateNone || became == fateDurable && appended.Outcome != ns.AppendStored) {
+	// The file stays if its record is there, and if it may be: then the next
+	// open finds out.
+	unused := became == fateNone || became == fateDurable && appended.Outcome != ns.AppendStored
+	if unused && !ref.isZero() {
 		s.blobs.remove(ref.name)
 	}
 	return appended, err
+}
+
+func (s *Store) append(ctx context.Context, req ns.Append, ref blobRef) (appended ns.Appended, became fate, err error) {
+	var garbage []blobName
+	became, err = s.committer.do(ctx, min(len(req.Payload), maxInline), func(t *tx) (err error) {
+		appended, garbage, err = t.append(req, ref)
+		return err
+	})
+	if err != nil {
+		return ns.Appended{}, became, err
+	}
+	s.blobs.remove(garbage...)
+	return appended, became, nil
 }
 
 func (t *tx) append(req ns.Append, blob blobRef) (ns.Appended, []blobName, error) {

@@ -2,6 +2,7 @@ package pebblestore
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
@@ -47,18 +48,22 @@ func newBlobs(fs vfs.FS, dir string, log *slog.Logger) *blobs {
 func (b *blobs) path(n blobName) string { return b.fs.PathJoin(b.dir, n.String()) }
 
 // put writes a payload durably. After an error there is no file, or an orphan.
-func (b *blobs) put(payload []byte) (blobName, error) {
-	b.slots <- struct{}{}
-	defer func() { <-b.slots }()
+func (b *blobs) put(ctx context.Context, payload []byte) (blobName, error) {
+	select {
+	case b.slots <- struct{}{}:
+		defer func() { <-b.slots }()
+	case <-ctx.Done():
+		return blobName{}, ctx.Err()
+	}
 	var name blobName
-	rand.Read(name[:]) // never fails
+	_, _ = rand.Read(name[:]) // never fails
 	err := b.write(b.path(name), payload)
 	if err == nil {
 		err = syncDir(b.fs, b.dir)
 	}
 	if err != nil {
 		b.remove(name)
-		return blobName{}, fmt.Errorf("write blob %s: %w", name, err)
+		return blobName{}, unavailable(fmt.Errorf("write blob %s: %w", name, err))
 	}
 	return name, nil
 }

@@ -1,10 +1,13 @@
 package pebblestore
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"strings"
 	"sync/atomic"
+
+	"github.com/cockroachdb/pebble/v2"
 )
 
 // failure is why the store refuses writes, once and for all; the zero value is
@@ -38,12 +41,26 @@ type pebbleLog struct {
 
 // Infof implements pebble.Logger: Pebble's news is our detail.
 func (l pebbleLog) Infof(format string, args ...any) {
-	l.log.Debug("pebble: " + fmt.Sprintf(format, args...))
+	if l.log.Enabled(context.Background(), slog.LevelDebug) {
+		l.log.Debug("pebble: " + fmt.Sprintf(format, args...))
+	}
 }
 
 // Errorf implements pebble.Logger.
 func (l pebbleLog) Errorf(format string, args ...any) {
 	l.log.Error("pebble: " + fmt.Sprintf(format, args...))
+}
+
+// events are what an operator should know of Pebble's background. A block that
+// cannot be read fails the reads that need it; Pebble's default would end the
+// process, again and again.
+func (l pebbleLog) events() *pebble.EventListener {
+	return &pebble.EventListener{
+		DataCorruption: func(info pebble.DataCorruptionInfo) {
+			l.log.Error("the store's files are damaged", "what", info.String())
+		},
+		DiskSlow: func(info pebble.DiskSlowInfo) { l.log.Warn("the disk is slow", "what", info.String()) },
+	}
 }
 
 // commitFailed is how Pebble begins the one fatal message after which it can be

@@ -98,7 +98,7 @@ func (t *tx) forget(scope idScope, drop func(expiresAt ns.UnixMilli) bool) (f fo
 			f.next = expiresAt
 			return true, nil
 		}
-		t.delete(append([]byte(nil), k...))
+		t.delete(k)
 		t.delete(idKey(scope.key, messageID))
 		scope.window.first = seqOf(k) + 1
 		scope.window.count--

@@ -79,7 +79,7 @@ func (t *tx) removeShares(k lineKey, first, last ns.Seq, budget int) (reached ns
 		}
 		sh.dirty = true
 		sh.held = sh.held.minus(tally{1, size})
-		t.delete(append([]byte(nil), at...))
+		t.delete(at)
 		budget--
 		if budget == 0 {
 			reached = seqOf(at)

@@ -18,10 +18,14 @@ const maxReadTries = 16
 // payloads are read after it, from files that an ack may remove meanwhile: then
 // the moment is over, and the read starts anew.
 func (s *Store) Read(ctx context.Context, req ns.Read) (ns.QueuePage, error) {
+	if err := s.enter(); err != nil {
+		return ns.QueuePage{}, err
+	}
+	defer s.leave()
 	for range maxReadTries {
 		var page ns.QueuePage
 		var refs map[int]message
-		err := s.read(ctx, func(r pebble.Reader) (err error) {
+		err := s.readView(ctx, func(r pebble.Reader) (err error) {
 			page, refs, err = readPage(r, req)
 			return err
 		})

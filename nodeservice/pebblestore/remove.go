@@ -31,14 +31,15 @@ func (s *Store) Ack(ctx context.Context, req ns.Ack) (acked ns.Acked, err error)
 	}
 	defer s.leave()
 	var garbage []blobName
-	became, err := s.committer.do(ctx, 0, func(t *tx) (err error) {
+	_, err = s.committer.do(ctx, 0, func(t *tx) (err error) {
 		acked, garbage, err = t.ack(req)
 		return err
 	})
-	if became == fateDurable {
-		s.blobs.remove(garbage...)
+	if err != nil {
+		return ns.Acked{}, err
 	}
-	return acked, err
+	s.blobs.remove(garbage...)
+	return acked, nil
 }
 
 func (t *tx) ack(req ns.Ack) (ns.Acked, []blobName, error) {

@@ -95,9 +95,11 @@ func (s *Store) prepare() error {
 // does not compress. The format is pinned, so that an update of the library
 // does not change files behind the back of a downgrade.
 func pebbleOptions(opts Options, broken *failure) *pebble.Options {
+	log := pebbleLog{log: opts.Log, broken: broken}
 	o := &pebble.Options{
 		FS:                 opts.FS,
-		Logger:             pebbleLog{log: opts.Log, broken: broken},
+		Logger:             log,
+		EventListener:      log.events(),
 		CacheSize:          opts.CacheBytes,
 		MemTableSize:       opts.MemTableBytes,
 		FormatMajorVersion: pebble.FormatValueSeparation,
@@ -139,13 +141,18 @@ func (s *Store) write(ctx context.Context, apply func(*tx) error) error {
 
 // read runs a read of one durable moment.
 func (s *Store) read(ctx context.Context, do func(pebble.Reader) error) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
 	if err := s.enter(); err != nil {
 		return err
 	}
 	defer s.leave()
+	return s.readView(ctx, do)
+}
+
+// readView is read within a call that has entered.
+func (s *Store) readView(ctx context.Context, do func(pebble.Reader) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	v := s.views.acquire()
 	defer s.views.release(v)
 	return asStoreError(do(v))

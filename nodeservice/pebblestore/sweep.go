@@ -22,26 +22,25 @@ func (s *Store) Sweep(ctx context.Context, now ns.UnixMilli) (swept ns.Swept, mo
 
 func (s *Store) sweep(ctx context.Context, now ns.UnixMilli) (ns.Swept, bool, error) {
 	var step sweepStep
-	became, err := s.committer.do(ctx, 0, func(t *tx) error {
+	_, err := s.committer.do(ctx, 0, func(t *tx) error {
 		step = sweepStep{now: now, budget: maxSweepStep}
 		return t.sweep(&step)
 	})
-	if became == fateDurable {
-		s.blobs.remove(step.garbage...)
+	if err != nil {
+		return ns.Swept{}, false, err
 	}
-	return step.swept, step.budget <= 0, err
+	s.blobs.remove(step.garbage...)
+	return step.swept, step.budget <= 0, nil
 }
 
 // sweepAll sweeps until nothing is due, within reason.
-func (s *Store) sweepAll(ctx context.Context, now ns.UnixMilli) (all ns.Swept, err error) {
+func (s *Store) sweepAll(ctx context.Context, now ns.UnixMilli) error {
 	for range 100 {
-		swept, more, err := s.sweep(ctx, now)
-		all.Messages += swept.Messages
-		if err != nil || !more {
-			return all, err
+		if _, more, err := s.sweep(ctx, now); err != nil || !more {
+			return err
 		}
 	}
-	return all, nil
+	return nil
 }
 
 // sweepStep is one step of a sweep: what is left to do and what was done.

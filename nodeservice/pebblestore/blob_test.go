@@ -1,0 +1,156 @@
+package pebblestore
+
+import (
+	"bytes"
+	"context"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+
+	ns "github.com/quicproquo/node/nodeservice"
+)
+
+var large = bytes.Repeat([]byte("0123456789abcdef"), 100<<10/16)
+
+// A crash at every operation of the file system while a large message is stored
+// and acknowledged: afterwards it is there as a whole, or not at all, and there is
+// no file that nothing names.
+func TestBlobCrashWindows(t *testing.T) {
+	fs := newHookFS()
+	s := open(t, fs)
+	q := channelTo(t, s, 1)
+	random := rand.New(rand.NewPCG(1, 2))
+	var crashes []*vfs.MemFS
+	var mark []int // crashes taken before: stored, acknowledged
+	fs.before(func(op errorfs.Op) error {
+		if op.Kind.ReadOrWrite() == errorfs.OpIsWrite && (isBlob(op) || strings.HasPrefix(op.Path, "data/blobs") || strings.HasSuffix(op.Path, ".log")) {
+			s.blobs.slots <- struct{}{} // one hook at a time
+			crashes = append(crashes, fs.crash(), fs.mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 50, RNG: random}))
+			<-s.blobs.slots
+		}
+		return nil
+	})
+	send(t, s, q, large)
+	mark = append(mark, len(crashes))
+	if _, err := s.Ack(t.Context(), ns.Ack{Queue: q, Through: 1, Now: testNow}); err != nil {
+		t.Fatal(err)
+	}
+	mark = append(mark, len(crashes))
+	fs.clear()
+	if mark[0] < 4 || mark[1]-mark[0] < 4 {
+		t.Fatalf("the hook saw too little: %v", mark)
+	}
+	for i, crashed := range crashes {
+		again := open(t, crashed)
+		p := page(t, again, q)
+		if len(p.Messages) > 0 && !bytes.Equal(p.Messages[0].Payload, large) {
+			t.Errorf("crash %d: a message lost its payload", i)
+		}
+		if i >= mark[1]-1 && len(p.Messages) > 0 {
+			t.Errorf("crash %d: the message came back", i)
+		}
+		if files := blobFiles(t, crashed); files != len(p.Messages) {
+			t.Errorf("crash %d: %d files for %d messages", i, files, len(p.Messages))
+		}
+		if err := again.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestRefusedPayloadLeavesNoFile(t *testing.T) {
+	fs := newHookFS()
+	s := open(t, fs)
+	q := channelTo(t, s, 1)
+	moved := ns.Seq(7)
+	req := note(q, large)
+	req.IfHead = &moved
+	if got, err := s.Append(t.Context(), req); err != nil || got.Outcome != ns.AppendHeadMoved {
+		t.Fatalf("append: %+v, %v", got, err)
+	}
+	if n := blobFiles(t, fs); n != 0 {
+		t.Errorf("%d payload files are left behind", n)
+	}
+}
+
+func TestOrphansAreRemovedAtOpen(t *testing.T) {
+	fs := vfs.NewMem()
+	s := open(t, fs)
+	q := channelTo(t, s, 1)
+	send(t, s, q, large)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{strings.Repeat("ab", 16), "half-written"} {
+		f, err := fs.Create("data/blobs/"+name, blobCategory)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s = open(t, fs)
+	if n := blobFiles(t, fs); n != 1 {
+		t.Errorf("%d payload files, not 1", n)
+	}
+	if p := page(t, s, q); len(p.Messages) != 1 || !bytes.Equal(p.Messages[0].Payload, large) {
+		t.Error("the message is not there")
+	}
+}
+
+func TestReadGoesOnWhenAnAckTakesItsFile(t *testing.T) {
+	fs := newHookFS()
+	s := open(t, fs)
+	q := channelTo(t, s, 1)
+	send(t, s, q, large)
+	send(t, s, q, []byte("small"))
+	fs.before(func(op errorfs.Op) error {
+		if op.Kind == errorfs.OpOpen && isBlob(op) {
+			fs.clear()
+			if _, err := s.Ack(context.Background(), ns.Ack{Queue: q, Through: 1, Now: testNow}); err != nil {
+				t.Error(err)
+			}
+		}
+		return nil
+	})
+	if p := page(t, s, q); p.Acked != 1 || len(p.Messages) != 1 || p.Messages[0].Seq != 2 {
+		t.Errorf("the page after the ack: %+v", p)
+	}
+}
+
+func TestDamagedOrMissingFileIsInternal(t *testing.T) {
+	fs := vfs.NewMem()
+	s := open(t, fs)
+	q := channelTo(t, s, 1)
+	send(t, s, q, large)
+	names, err := fs.List("data/blobs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := fs.OpenReadWrite("data/blobs/"+names[0], blobCategory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt([]byte("!"), 5000); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, how := range []string{"damaged", "missing"} {
+		_, err := s.Read(t.Context(), ns.Read{Queue: q, Limit: 1, MaxBytes: 1, Now: testNow})
+		if ns.CodeOf(err) != ns.CodeInternal {
+			t.Errorf("reading a %s file: %v", how, err)
+		}
+		if how == "damaged" {
+			err = fs.Remove("data/blobs/" + names[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
