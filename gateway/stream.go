@@ -83,10 +83,12 @@ func (s *stream) stop(e ending) {
 	}
 }
 
-// cut ends the stream without ceremony.
+// cut ends the stream without ceremony: a context that ends during Read, and
+// somebody is always reading, closes the connection. It never blocks, as CloseNow
+// does while a Close waits for the peer.
 func (s *stream) cut() {
 	s.stop(ending{})
-	_ = s.conn.CloseNow()
+	s.cancel()
 }
 
 // release frees what the core holds for the stream.
@@ -102,8 +104,18 @@ func (s *stream) release() {
 
 // refuse tells a browser why there is no stream.
 func (s *stream) refuse(err error) {
+	var reader sync.WaitGroup
+	reader.Go(func() {
+		for {
+			if _, _, err := s.conn.Read(s.ctx); err != nil {
+				return
+			}
+		}
+	})
 	e := endingOf(err)
 	_ = s.conn.Close(e.code, e.reason)
+	s.cancel()
+	reader.Wait()
 }
 
 // run serves the stream until it ends, and its goroutines with it.
