@@ -45,10 +45,11 @@ func readable(payload []byte) (text string, ok bool) {
 	})
 }
 
-// payloadText is the payload as text, or else as base64url.
+// payloadText is the payload as text, or else as base64url. Further lines are
+// indented: none can be taken for another message.
 func payloadText(payload []byte) string {
 	if text, ok := readable(payload); ok {
-		return text
+		return strings.ReplaceAll(strings.TrimSuffix(text, "\n"), "\n", "\n    ")
 	}
 	return bytesText(payload)
 }

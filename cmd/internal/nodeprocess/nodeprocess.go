@@ -57,18 +57,12 @@ func Start(ctx context.Context, binary, dataDir string, stderr io.Writer, flags 
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
 	}
-	go func() { // ends with the process, which Kill or Stop end
-		p.err = p.cmd.Wait()
-		close(p.died)
-	}()
 	ready, cancel := context.WithCancel(ctx)
 	defer cancel()
-	go func() {
-		select {
-		case <-p.died:
-			cancel() // it will never be ready
-		case <-ready.Done():
-		}
+	go func() { // Kill and Stop wait for its end
+		defer close(p.died)
+		p.err = p.cmd.Wait()
+		cancel() // it will never be ready
 	}()
 	var err error
 	if p.Addresses, err = WaitReady(ready, dataDir); err != nil {
@@ -107,6 +101,9 @@ func readAddresses(dataDir string) (a Addresses, err error) {
 	return a, json.Unmarshal(data, &a)
 }
 
+// probeClient keeps no connection to a node that will be killed.
+var probeClient = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+
 // probe asks the node's gateway in the clear. With TLS its certificate is the
 // caller's affair; listening, which comes last in starting, must do.
 func probe(ctx context.Context, a Addresses) error {
@@ -114,7 +111,7 @@ func probe(ctx context.Context, a Addresses) error {
 	if err != nil || request.URL.Scheme != "http" {
 		return err
 	}
-	answer, err := http.DefaultClient.Do(request)
+	answer, err := probeClient.Do(request)
 	if err != nil {
 		return err
 	}
