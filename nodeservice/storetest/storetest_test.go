@@ -3,10 +3,14 @@ package storetest_test
 import (
 	"testing"
 
+	"go.uber.org/goleak"
+
 	"github.com/quicproquo/node/nodeservice"
 	"github.com/quicproquo/node/nodeservice/storetest"
 	"github.com/quicproquo/node/nodeservice/storetest/model"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestModel(t *testing.T) { storetest.Run(t, modelEngine) }
 
