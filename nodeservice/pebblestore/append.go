@@ -64,8 +64,12 @@ func (t *tx) append(req ns.Append, blob blobRef) (ns.Appended, []blobName, error
 	if err != nil {
 		return ns.Appended{}, nil, err
 	}
-	if outcome, done, err := t.appendKnown(req, ln, ids); err != nil || done {
-		return outcome, nil, err
+	id, err := t.remembered(ids, req.MessageID)
+	if err != nil {
+		return ns.Appended{}, nil, err
+	}
+	if known := appendKnown(req, ln, id); known.Outcome != 0 {
+		return known, nil, nil
 	}
 	outcome, garbage, err := t.appendQuota(req, ln, at)
 	if err != nil {
@@ -74,29 +78,25 @@ func (t *tx) append(req ns.Append, blob blobRef) (ns.Appended, []blobName, error
 	if outcome != ns.AppendStored {
 		return ns.Appended{Outcome: outcome, Head: ln.head}, garbage, nil
 	}
-	appended, err := t.store(req, blob, ln, at, ids)
+	appended, err := t.store(req, blob, ln, at)
+	if err == nil && req.MessageID != "" {
+		err = t.remember(ids, req, id, appended, ln.expiresAt)
+	}
 	return appended, garbage, err
 }
 
-// appendKnown makes the checks that need no quota: messageId, then ifHead.
-func (t *tx) appendKnown(req ns.Append, ln *line, ids idScope) (ns.Appended, bool, error) {
-	if req.MessageID != "" {
-		id, found, err := t.remembered(ids, req.MessageID)
-		if err != nil {
-			return ns.Appended{}, false, err
-		}
-		switch {
-		case !found || id.expiresAt <= req.Now:
-		case id.digest == req.Digest:
-			return ns.Appended{Outcome: ns.AppendDuplicate, Seq: id.seq, ReceivedAt: id.receivedAt, Head: ln.head}, true, nil
-		default:
-			return ns.Appended{Outcome: ns.AppendReused, Head: ln.head}, true, nil
-		}
+// appendKnown makes the checks that need no quota: messageId, then ifHead. Its
+// Outcome is 0 if they pass.
+func appendKnown(req ns.Append, ln *line, id *rememberedID) ns.Appended {
+	switch {
+	case id != nil && id.expiresAt > req.Now && id.digest == req.Digest:
+		return ns.Appended{Outcome: ns.AppendDuplicate, Seq: id.seq, ReceivedAt: id.receivedAt, Head: ln.head}
+	case id != nil && id.expiresAt > req.Now:
+		return ns.Appended{Outcome: ns.AppendReused, Head: ln.head}
+	case req.IfHead != nil && *req.IfHead != ln.head:
+		return ns.Appended{Outcome: ns.AppendHeadMoved, Head: ln.head}
 	}
-	if req.IfHead != nil && *req.IfHead != ln.head {
-		return ns.Appended{Outcome: ns.AppendHeadMoved, Head: ln.head}, true, nil
-	}
-	return ns.Appended{}, false, nil
+	return ns.Appended{}
 }
 
 // appendQuota makes the checks of quotas. Before one refuses, what has expired
@@ -146,7 +146,7 @@ func (t *tx) fits(req ns.Append, ln *line, at int) (ns.AppendOutcome, error) {
 func beyond[Q int | int64](n uint64, quota Q) bool { return quota > 0 && n > uint64(quota) }
 
 // store writes the message: every check has passed.
-func (t *tx) store(req ns.Append, blob blobRef, ln *line, at int, ids idScope) (ns.Appended, error) {
+func (t *tx) store(req ns.Append, blob blobRef, ln *line, at int) (ns.Appended, error) {
 	ln.dirty = true
 	ln.head++
 	ln.receivedAt = max(ln.receivedAt, req.Now)
@@ -172,11 +172,6 @@ func (t *tx) store(req ns.Append, blob blobRef, ln *line, at int, ids idScope) (
 	}
 	if err := t.own(req, ln, at, m); err != nil {
 		return ns.Appended{}, err
-	}
-	if req.MessageID != "" {
-		if err := t.remember(ids, req, m); err != nil {
-			return ns.Appended{}, err
-		}
 	}
 	announced, err := t.announceBoth(ln, at)
 	return ns.Appended{Outcome: ns.AppendStored, Seq: m.seq, ReceivedAt: m.receivedAt, Head: ln.head, Announced: announced}, err

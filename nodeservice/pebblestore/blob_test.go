@@ -5,6 +5,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -23,34 +24,43 @@ func TestBlobCrashWindows(t *testing.T) {
 	s := open(t, fs)
 	q := channelTo(t, s, 1)
 	random := rand.New(rand.NewPCG(1, 2))
-	var crashes []*vfs.MemFS
-	var mark []int // crashes taken before: stored, acknowledged
+	var mu sync.Mutex
+	var crashes []*vfs.MemFS // guarded by mu
+	var mark []int           // how many there were when it was stored, and acknowledged
+	taken := func() {
+		mu.Lock()
+		defer mu.Unlock()
+		mark = append(mark, len(crashes))
+	}
 	fs.before(func(op errorfs.Op) error {
-		if op.Kind.ReadOrWrite() == errorfs.OpIsWrite && (isBlob(op) || strings.HasPrefix(op.Path, "data/blobs") || strings.HasSuffix(op.Path, ".log")) {
-			s.blobs.slots <- struct{}{} // one hook at a time
+		if op.Kind.ReadOrWrite() == errorfs.OpIsWrite && (strings.HasPrefix(op.Path, "data/blobs") || strings.HasSuffix(op.Path, ".log")) {
+			mu.Lock()
+			defer mu.Unlock()
 			crashes = append(crashes, fs.crash(), fs.mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 50, RNG: random}))
-			<-s.blobs.slots
 		}
 		return nil
 	})
 	send(t, s, q, large)
-	mark = append(mark, len(crashes))
+	taken()
 	if _, err := s.Ack(t.Context(), ns.Ack{Queue: q, Through: 1, Now: testNow}); err != nil {
 		t.Fatal(err)
 	}
-	mark = append(mark, len(crashes))
+	taken()
 	fs.clear()
 	if mark[0] < 4 || mark[1]-mark[0] < 4 {
 		t.Fatalf("the hook saw too little: %v", mark)
 	}
-	for i, crashed := range crashes {
+	for i, crashed := range append(crashes, fs.crash()) {
 		again := open(t, crashed)
 		p := page(t, again, q)
 		if len(p.Messages) > 0 && !bytes.Equal(p.Messages[0].Payload, large) {
 			t.Errorf("crash %d: a message lost its payload", i)
 		}
-		if i >= mark[1]-1 && len(p.Messages) > 0 {
-			t.Errorf("crash %d: the message came back", i)
+		if i >= mark[0] && p.Head != 1 {
+			t.Errorf("crash %d: the message that was confirmed is lost", i)
+		}
+		if i >= mark[1] && len(p.Messages) > 0 {
+			t.Errorf("crash %d: the message that was acknowledged came back", i)
 		}
 		if files := blobFiles(t, crashed); files != len(p.Messages) {
 			t.Errorf("crash %d: %d files for %d messages", i, files, len(p.Messages))

@@ -35,47 +35,48 @@ func (t *tx) idsOf(ln *line, at int, from ns.Account) (idScope, error) {
 	return idScope{key: shareScope(ln.key, from), window: &sh.ids, touch: func() { sh.dirty = true }}, nil
 }
 
-func (t *tx) remembered(scope idScope, messageID string) (id rememberedID, found bool, err error) {
+// remembered looks an id up; nil is none. One that has expired may still be there.
+func (t *tx) remembered(scope idScope, messageID string) (*rememberedID, error) {
+	if messageID == "" {
+		return nil, nil
+	}
 	b, found, err := get(t.batch, idKey(scope.key, messageID))
 	if err != nil || !found {
-		return rememberedID{}, false, err
+		return nil, err
 	}
 	d := decoder{b: b}
-	id = rememberedID{seq: ns.Seq(d.uint()), receivedAt: d.time(), expiresAt: d.time()}
+	id := &rememberedID{seq: ns.Seq(d.uint()), receivedAt: d.time(), expiresAt: d.time()}
 	d.fixed(id.digest[:])
 	if err := d.done(); err != nil {
-		return rememberedID{}, false, fmt.Errorf("message id: %w", err)
+		return nil, fmt.Errorf("message id: %w", err)
 	}
-	return id, true, nil
+	return id, nil
 }
 
-// remember stores the id of message m, and forgets the oldest beyond the quota.
-func (t *tx) remember(scope idScope, req ns.Append, m message) error {
+// remember stores the id of the message just stored, in place of an expired one
+// if there is one, and forgets the oldest beyond the quota.
+func (t *tx) remember(scope idScope, req ns.Append, expired *rememberedID, stored ns.Appended, expiresAt ns.UnixMilli) error {
 	scope.touch()
-	old, found, err := t.remembered(scope, req.MessageID)
-	if err != nil {
-		return err
-	}
-	if found { // expired, or the step would have ended as a duplicate
-		t.delete(seqKey(keyIDOrder, scope.key, old.seq))
+	if expired != nil {
+		t.delete(seqKey(keyIDOrder, scope.key, expired.seq))
 		scope.window.count--
 	}
 	var e encoder
-	e.uint(uint64(m.seq))
-	e.time(m.receivedAt)
-	e.time(m.expiresAt)
+	e.uint(uint64(stored.Seq))
+	e.time(stored.ReceivedAt)
+	e.time(expiresAt)
 	e.fixed(req.Digest[:])
 	t.set(idKey(scope.key, req.MessageID), e.b)
-	t.set(seqKey(keyIDOrder, scope.key, m.seq), encodeIDOrder(m.expiresAt, req.MessageID))
+	t.set(seqKey(keyIDOrder, scope.key, stored.Seq), encodeIDOrder(expiresAt, req.MessageID))
 	scope.window.count++
 	if scope.window.sweepAt == 0 {
-		scope.window.sweepAt = m.expiresAt
-		t.set(sweepKey(m.expiresAt, sweepIDs, scope.key), nil)
+		scope.window.sweepAt = expiresAt
+		t.set(sweepKey(expiresAt, sweepIDs, scope.key), nil)
 	}
 	if !beyond(scope.window.count, req.Quota.RememberedIDs) {
 		return nil
 	}
-	_, err = t.forget(scope, func(ns.UnixMilli) bool { return beyond(scope.window.count, req.Quota.RememberedIDs) })
+	_, err := t.forget(scope, func(ns.UnixMilli) bool { return beyond(scope.window.count, req.Quota.RememberedIDs) })
 	return err
 }
 

@@ -1,6 +1,7 @@
 package pebblestore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,8 +39,8 @@ type Options struct {
 	FS  vfs.FS       // nil: the disk
 	Log *slog.Logger // nil: discarded
 
-	CacheBytes    int64  // of blocks read; 0: 24 MiB
-	MemTableBytes uint64 // written before it is sorted into files; 0: 16 MiB
+	CacheBytes    int64  // of blocks read; 0: 32 MiB
+	MemTableBytes uint64 // written before it is sorted into a file, twice at most; 0: 8 MiB
 }
 
 // Metrics are counters since Open.
@@ -100,16 +101,12 @@ func pebbleOptions(opts Options, broken *failure) *pebble.Options {
 		FS:                 opts.FS,
 		Logger:             log,
 		EventListener:      log.events(),
-		CacheSize:          opts.CacheBytes,
-		MemTableSize:       opts.MemTableBytes,
 		FormatMajorVersion: pebble.FormatValueSeparation,
+		MemTableSize:       cmp.Or(opts.MemTableBytes, 8<<20),
 	}
-	if o.CacheSize == 0 {
-		o.CacheSize = 24 << 20
-	}
-	if o.MemTableSize == 0 {
-		o.MemTableSize = 16 << 20
-	}
+	// Pebble takes the memory of its memtables, one filling and one on its way
+	// to disk, out of the cache's: without them it would have none left.
+	o.CacheSize = cmp.Or(opts.CacheBytes, 32<<20) + 2*int64(o.MemTableSize)
 	o.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionNone })
 	for i := range o.Levels {
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10) // most lookups are of message ids that are new
