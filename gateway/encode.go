@@ -13,12 +13,10 @@ import (
 // octets are bytes as this door spells them: base64url without padding in JSON.
 type octets []byte
 
-// MarshalJSON implements json.Marshaler.
-func (o octets) MarshalJSON() ([]byte, error) {
-	text := make([]byte, 0, base64.RawURLEncoding.EncodedLen(len(o))+2)
-	text = append(text, '"')
-	text = base64.RawURLEncoding.AppendEncode(text, o)
-	return append(text, '"'), nil
+// MarshalText implements encoding.TextMarshaler. A MarshalJSON would do the same
+// several times slower, since encoding/json parses what it gets from one.
+func (o octets) MarshalText() ([]byte, error) {
+	return base64.RawURLEncoding.AppendEncode(nil, o), nil
 }
 
 // timestamp is an instant as this door spells it: RFC 3339 in UTC with exactly

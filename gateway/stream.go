@@ -265,12 +265,14 @@ func (s *stream) write(frame any) bool {
 	return s.send(frame)
 }
 
-// tryWrite sends a frame, unless another is on its way.
+// tryWrite sends a frame, unless another stays on its way: a line that is full.
 func (s *stream) tryWrite(frame any) {
+	turn := time.NewTimer(time.Second)
+	defer turn.Stop()
 	select {
 	case s.writing <- struct{}{}:
 		s.send(frame)
-	default:
+	case <-turn.C:
 	}
 }
 

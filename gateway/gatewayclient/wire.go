@@ -2,7 +2,6 @@ package gatewayclient
 
 import (
 	"encoding/base64"
-	"encoding/json"
 	"time"
 
 	"github.com/quicproquo/node/nodeservice"
@@ -13,18 +12,12 @@ var rawURL = base64.RawURLEncoding.Strict()
 // octets are bytes in base64url without padding.
 type octets []byte
 
-// MarshalJSON implements json.Marshaler.
-func (o octets) MarshalJSON() ([]byte, error) {
-	return append(rawURL.AppendEncode([]byte{'"'}, o), '"'), nil
-}
+// MarshalText implements encoding.TextMarshaler.
+func (o octets) MarshalText() ([]byte, error) { return rawURL.AppendEncode(nil, o), nil }
 
-// UnmarshalJSON implements json.Unmarshaler.
-func (o *octets) UnmarshalJSON(text []byte) (err error) {
-	var s string
-	if err := json.Unmarshal(text, &s); err != nil {
-		return err
-	}
-	*o, err = rawURL.DecodeString(s)
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (o *octets) UnmarshalText(text []byte) (err error) {
+	*o, err = rawURL.AppendDecode(nil, text)
 	return err
 }
 
