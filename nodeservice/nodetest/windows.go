@@ -101,13 +101,13 @@ func anyDoorOpens(w *World) {
 	f.later(id, window/4+2, payloads[window/4+1:])
 }
 
-// windowBytes: of 16 MiB a channel's share is 4; one message always passes, and
-// a second of 3 MiB must wait.
+// windowBytes: of 16 MiB a channel's share is 4; a larger message passes, being
+// the only one, and the least that follows must wait.
 func windowBytes(w *World) {
 	alice, bob, id := w.pair()
 	carol := w.Actor()
 	other := carol.channel(bob)
-	payloads := [][]byte{w.payload(5 << 20), w.payload(3 << 20), w.payload(3 << 20)}
+	payloads := [][]byte{w.payload(4<<20 + 1), w.payload(100), w.payload(4 << 20)}
 	for _, payload := range payloads {
 		alice.enqueue(nodeservice.EnqueueRequest{Channel: id, Payload: payload})
 	}
@@ -141,19 +141,19 @@ func ackAboveDelivered(w *World) {
 	w.refused(f.stream.Ack(w.Ctx, other, 1), nodeservice.CodeChannelNotFound)
 }
 
-// unreadStallsNobody: more than any buffer holds is sent past a stream that is
-// open and never read, while another is read and acknowledges.
+// unreadStallsNobody sends past streams that are open and never read, while
+// another is read and acknowledges.
 func unreadStallsNobody(w *World) {
 	alice, bob, id := w.pair()
 	bob.again().follow(nodeservice.FollowRequest{}) // never read
 	bob.again().follow(nodeservice.FollowRequest{Channel: id})
 	f := bob.follow(nodeservice.FollowRequest{Channel: id})
 	next[nodeservice.CaughtUpEvent](f)
-	for i := range seq(12) {
-		payload := w.payload(2 << 20)
+	for i := range seq(6) {
+		payload := w.payload(1 << 20)
 		alice.enqueue(nodeservice.EnqueueRequest{Channel: id, Payload: payload})
 		f.later(id, i+1, [][]byte{payload})
 		f.ack(id, i+1)
 	}
-	equal(w, "acked", bob.unread(id).Acked, 12)
+	equal(w, "acked", bob.unread(id).Acked, 6)
 }

@@ -1,0 +1,139 @@
+package node_test
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"sync"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"go.uber.org/goleak"
+
+	"github.com/quicproquo/node/gateway"
+	"github.com/quicproquo/node/gateway/gatewayclient"
+	"github.com/quicproquo/node/nodeservice"
+	"github.com/quicproquo/node/nodeservice/noderpc"
+	"github.com/quicproquo/node/nodeservice/nodetest"
+	"github.com/quicproquo/node/nodeservice/pebblestore"
+	"github.com/quicproquo/node/nodeservice/storetest/model"
+)
+
+// TestBehaviours tries what clients may rely on through every door, on every
+// engine.
+func TestBehaviours(t *testing.T) {
+	leaks := goleak.IgnoreCurrent()
+	t.Cleanup(func() { goleak.VerifyNone(t, leaks) })
+	nodetest.Run(t,
+		[]nodetest.Door{
+			{Name: "direct", Serve: direct, Has: nodetest.Drain | nodetest.Legacy | nodetest.Recipient |
+				nodetest.MaxBytes | nodetest.Window | nodetest.Origins},
+			{Name: "capnp", Serve: native, Has: nodetest.Drain | nodetest.Legacy | nodetest.Recipient |
+				nodetest.MaxBytes | nodetest.Window | nodetest.Native},
+			{Name: "http", Serve: overHTTP},
+		},
+		[]nodetest.Engine{
+			{Name: "model", Open: openModel},
+			{Name: "pebble", Open: openPebble},
+		},
+		nodetest.Behaviour{Name: "a version above ours is refused with the range we speak, and the connection kept",
+			Needs: nodetest.Native, Run: refusesNewerVersion},
+		nodetest.Behaviour{Name: "version 1 is answered in page, and version 0 in payloads, never both",
+			Needs: nodetest.Native, Run: answersByVersion},
+		nodetest.Behaviour{Name: "a client built from version 0 talks with another, draining as it expects",
+			Needs: nodetest.Native, Run: servesVersion0},
+		nodetest.Behaviour{Name: "a client built from version 0 gets an exception for an error",
+			Needs: nodetest.Native, Run: throwsAtVersion0},
+	)
+}
+
+func openModel(t *testing.T) nodeservice.Store {
+	store := model.New()
+	t.Cleanup(func() { closing(t, store) })
+	return store
+}
+
+func openPebble(t *testing.T) nodeservice.Store {
+	store, err := pebblestore.Open("node", pebblestore.Options{FS: vfs.NewMem(), CacheBytes: 1 << 20, MemTableBytes: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { closing(t, store) })
+	return store
+}
+
+func closing(t *testing.T, c interface{ Close() error }) {
+	if err := c.Close(); err != nil {
+		t.Errorf("close: %v", err)
+	}
+}
+
+// direct is no door at all: the core itself.
+func direct(_ *testing.T, core *nodeservice.Service, _ *slog.Logger) nodetest.Served {
+	return nodetest.Served{
+		Dial: func(*testing.T) nodeservice.Node { return core },
+		Stop: func() {},
+	}
+}
+
+// native is Cap'n Proto on a loopback socket.
+func native(t *testing.T, core *nodeservice.Service, log *slog.Logger) nodetest.Served {
+	server := noderpc.NewServer(noderpc.ServerConfig{Node: core, Log: log})
+	listener := listen(t)
+	stop := serving(func() { _ = server.Serve(context.Background(), listener) }, func() { closing(t, server) })
+	t.Cleanup(stop)
+	return nodetest.Served{
+		Addr: listener.Addr().String(),
+		Stop: stop,
+		Dial: func(t *testing.T) nodeservice.Node {
+			client, err := noderpc.Dial(t.Context(), "tcp", listener.Addr().String(), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { closing(t, client) })
+			return client
+		},
+	}
+}
+
+// overHTTP is the gateway on a loopback socket.
+func overHTTP(t *testing.T, core *nodeservice.Service, log *slog.Logger) nodetest.Served {
+	door, err := gateway.New(gateway.Config{Node: core, Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener := listen(t)
+	server := gateway.NewServer(door, log)
+	stop := serving(func() { _ = server.Serve(listener) }, func() { closing(t, door); closing(t, server) })
+	t.Cleanup(stop)
+	return nodetest.Served{
+		Addr: listener.Addr().String(),
+		Stop: stop,
+		Dial: func(t *testing.T) nodeservice.Node {
+			client, err := gatewayclient.New(gatewayclient.Config{BaseURL: "http://" + listener.Addr().String()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { closing(t, client) })
+			return client
+		},
+	}
+}
+
+func listen(t *testing.T) net.Listener {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return listener
+}
+
+// serving runs a server; what it returns stops it and waits for it.
+func serving(serve, end func()) (stop func()) {
+	var running sync.WaitGroup
+	running.Go(serve)
+	return sync.OnceFunc(func() {
+		end()
+		running.Wait()
+	})
+}
