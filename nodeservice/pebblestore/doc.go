@@ -16,7 +16,9 @@
 //     place for them.
 //   - A write that could not be synced is the last: whether it happened is
 //     unknown until the log is read again, so the store refuses writes until it
-//     is opened anew. Reads go on.
+//     is opened anew. Reads go on. What Pebble cannot go on from in its
+//     background (a manifest that cannot be written, a log that cannot be
+//     begun) ends the process, as a power cut would, and loses as little.
 //
 // The layout of the keys is documented in keys.go, the format's version and
 // migrations in migrate.go.

@@ -60,12 +60,23 @@ func (t *tx) addShare(k lineKey, from ns.Account, m message) error {
 	return t.charge(from, int64(m.size))
 }
 
-// removeShares gives the senders of legacy messages back what they were
-// charged, for the seqs from first to last, at most budget of them. It returns
-// the last seq that it came to.
-func (t *tx) removeShares(k lineKey, first, last ns.Seq, budget int) (reached ns.Seq, err error) {
-	reached = last
-	err = scan(t.batch, seqKey(keyLegacy, k[:], first), seqKey(keyLegacy, k[:], last+1), func(at, value []byte) (bool, error) {
+// cutShares is the seq of the legacy message that is the budget's last, from
+// first on, or last if there are fewer.
+func (t *tx) cutShares(k lineKey, first, last ns.Seq, budget int) (ns.Seq, error) {
+	err := scan(t.batch, seqKey(keyLegacy, k[:], first), seqKey(keyLegacy, k[:], last+1), func(at, _ []byte) (bool, error) {
+		budget--
+		if budget == 0 {
+			last = seqOf(at)
+		}
+		return budget == 0, nil
+	})
+	return last, err
+}
+
+// removeShares gives the senders of the legacy messages from first to last back
+// what they were charged.
+func (t *tx) removeShares(k lineKey, first, last ns.Seq) error {
+	return scan(t.batch, seqKey(keyLegacy, k[:], first), seqKey(keyLegacy, k[:], last+1), func(at, value []byte) (bool, error) {
 		d := decoder{b: value}
 		var from ns.Account
 		d.fixed(from[:])
@@ -80,13 +91,8 @@ func (t *tx) removeShares(k lineKey, first, last ns.Seq, budget int) (reached ns
 		sh.dirty = true
 		sh.held = sh.held.minus(tally{1, size})
 		t.delete(at)
-		budget--
-		if budget == 0 {
-			reached = seqOf(at)
-		}
-		return budget == 0, t.charge(from, -int64(size))
+		return false, t.charge(from, -int64(size))
 	})
-	return reached, err
 }
 
 // empty says that the share needs no record.

@@ -102,50 +102,58 @@ func (t *tx) expire(ln *line, at int, now ns.UnixMilli, budget int) (removal, er
 }
 
 // remove removes a queue's front through message last, or as much of it as
-// budget allows; reached is the last seq removed. Only messages with a record of
-// their own besides the message (blobs, legacy) count against the budget: the
-// rest goes by subtraction and, when many, by one range deletion.
+// budget allows; reached is the last seq removed. Only messages with records
+// besides their own (blobs, legacy) count against the budget: the others go by
+// subtraction and, when many, by one range deletion.
 func (t *tx) remove(ln *line, at int, last message, budget int) (r removal, reached ns.Seq, err error) {
 	s, q := &ln.sides[at], ln.key.queue(at)
 	first := s.start()
-	blobs, err := t.blobsBetween(q, first, last.seq, budget)
+	last, blobs, err := t.cut(ln, at, last, budget)
 	if err != nil {
 		return removal{}, 0, err
 	}
-	reached = last.seq
-	if len(blobs) == budget {
-		reached = blobs[len(blobs)-1].seq
-	}
-	if ln.key.legacy() {
-		if reached, err = t.removeShares(ln.key, first, reached, budget); err != nil {
-			return removal{}, 0, err
-		}
-	}
-	if reached != last.seq {
-		if last, err = t.mustMessage(ln, at, reached); err != nil {
-			return removal{}, 0, err
-		}
-	}
 	gone := last.through.minus(s.removed)
-	if !ln.key.legacy() {
-		if err := t.charge(s.account, -int64(gone.bytes)); err != nil {
-			return removal{}, 0, err
-		}
-	}
-	ln.dirty = true
-	s.removed = last.through
 	r = removal{count: gone.count, cost: int(min(gone.count, maxPointDeletes))}
 	if ln.key.legacy() {
 		r.cost = int(gone.count)
+		err = t.removeShares(ln.key, first, last.seq)
+	} else {
+		err = t.charge(s.account, -int64(gone.bytes))
 	}
+	if err != nil {
+		return removal{}, 0, err
+	}
+	ln.dirty = true
+	s.removed = last.through
 	for _, b := range blobs {
-		if b.seq <= reached {
-			t.delete(seqKey(keyBlob, q[:], b.seq))
-			r.garbage = append(r.garbage, b.name)
-			r.cost++
+		t.delete(seqKey(keyBlob, q[:], b.seq))
+		r.garbage = append(r.garbage, b.name)
+		r.cost++
+	}
+	return r, last.seq, t.deleteMessages(q, first, last.seq, gone.count)
+}
+
+// cut moves last towards the front until what is before it fits into budget,
+// and lists the blobs up to it.
+func (t *tx) cut(ln *line, at int, last message, budget int) (message, []seqBlob, error) {
+	first, reached := ln.sides[at].start(), last.seq
+	if ln.key.legacy() && budget != unbounded {
+		var err error
+		if reached, err = t.cutShares(ln.key, first, reached, budget); err != nil {
+			return message{}, nil, err
 		}
 	}
-	return r, reached, t.deleteMessages(q, first, reached, gone.count)
+	blobs, err := t.blobsBetween(ln.key.queue(at), first, reached, budget)
+	if err != nil {
+		return message{}, nil, err
+	}
+	if len(blobs) == budget {
+		reached = blobs[budget-1].seq
+	}
+	if reached != last.seq {
+		last, err = t.mustMessage(ln, at, reached)
+	}
+	return last, blobs, err
 }
 
 func (t *tx) deleteMessages(q queueKey, first, last ns.Seq, count uint64) error {

@@ -131,6 +131,53 @@ func TestSweepWorksInBoundedSteps(t *testing.T) {
 	}
 }
 
+// A budget cuts expiry in the middle of a queue, and the counts stay exact.
+func TestExpiryInParts(t *testing.T) {
+	fs := vfs.NewMem()
+	s := open(t, fs)
+	for _, q := range []ns.Queue{channelTo(t, s, 1), {Recipient: person(9)}} {
+		total := 0
+		for _, payload := range [][]byte{large, []byte("x"), large, []byte("y"), large, []byte("z")} {
+			send(t, s, q, payload)
+			total += len(payload)
+		}
+		for round := 1; ; round++ {
+			before := blobFiles(t, fs)
+			var removed removal
+			var left tally
+			_, err := s.committer.do(t.Context(), 0, func(t *tx) error {
+				ln, at, _, err := t.line(q)
+				if err != nil {
+					return err
+				}
+				removed, err = t.expire(ln, at, testNow+1000, 2)
+				left = ln.sides[at].held()
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.blobs.remove(removed.garbage...)
+			if n := len(removed.garbage); n > 2 || blobFiles(t, fs) != before-n {
+				t.Errorf("round %d removed %d files of %d, and %d are left", round, n, before, blobFiles(t, fs))
+			}
+			a, err := accountOf(s, ns.Account{1})
+			if err != nil || uint64(a.bytes) != left.bytes {
+				t.Errorf("round %d: the account has %d bytes, the queue %d (%v)", round, a.bytes, left.bytes, err)
+			}
+			if removed.count == 0 {
+				if round < 3 || left != (tally{}) {
+					t.Errorf("after round %d the queue holds %+v of %d bytes", round, left, total)
+				}
+				break
+			}
+		}
+		if p := page(t, s, q); p.Floor != 6 || len(p.Messages) != 0 {
+			t.Errorf("the queue: %+v", p)
+		}
+	}
+}
+
 func accountOf(s *Store, k ns.Account) (a account, err error) {
 	b, found, err := get(s.db, key(keyAccount, k[:]))
 	if err != nil || !found {
