@@ -163,6 +163,9 @@ func (f *fixture) put(req nodeservice.PutKeyPackages) nodeservice.PutOutcome {
 func (f *fixture) claim(req nodeservice.ClaimKeyPackageRequest) nodeservice.ClaimedKeyPackage {
 	f.Helper()
 	req.Now = f.now
+	if req.ClaimUntil == 0 {
+		req.ClaimUntil = f.now + hour // means nothing without a claim id
+	}
 	claimed, err := f.store.ClaimKeyPackage(f.ctx, req)
 	return must(f, claimed, err)
 }

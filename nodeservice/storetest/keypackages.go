@@ -160,6 +160,7 @@ func (f *fixture) putBounded() {
 	f.crash()
 	put(alice, false, 4, nodeservice.PutOverQuota, f.packages(1, suite3))
 	put(alice, false, 4, nodeservice.PutStored, batch)                // held already
+	put(alice, false, 2, nodeservice.PutStored, batch[1:])            // though the bound is lower by now
 	put(alice, true, 4, nodeservice.PutStored, f.packages(1, suite2)) // replaces one
 	put(alice, true, 4, nodeservice.PutOverQuota, f.packages(1, suite3))
 	put(alice, false, 4, nodeservice.PutOverQuota, append(f.packages(1, suite3), batch...))
