@@ -102,7 +102,7 @@ func (s *story) startNode() {
 	log, err := os.OpenFile(filepath.Join(s.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	must(err)
 	defer log.Close() // the process has its own
-	s.node, err = nodeprocess.Start(s.ctx, s.binary, filepath.Join(s.dir, "data"), log, "--public-url", publicURL)
+	s.node, err = nodeprocess.Start(s.ctx, s.binary, filepath.Join(s.dir, "data"), log, "--public-url", publicURL, "--min-free", "0%")
 	if err != nil {
 		said, _ := os.ReadFile(log.Name())
 		err = fmt.Errorf("%w\n%s", err, said)

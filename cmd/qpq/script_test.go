@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -57,6 +58,8 @@ func TestScripts(t *testing.T) {
 			"mode":   mode,
 			"metric": metric,
 			"cert":   cert,
+			"hold":   hold,
+			"closed": closed,
 		},
 		RequireUniqueNames: true,
 	})
@@ -72,6 +75,7 @@ func setUp(env *testscript.Env) error {
 		"QPQD_RPC_LISTEN":  "127.0.0.1:0",
 		"QPQD_OPS_LISTEN":  "127.0.0.1:0",
 		"QPQD_PUBLIC_URL":  "http://node.test",
+		"QPQD_MIN_FREE":    "0%", // of the disk that the tests run on
 		"QPQD_AUDIT_FILE":  filepath.Join(env.WorkDir, "audit.log"),
 		"QPQ_AUDIENCE":     "http://node.test",
 	} {
@@ -147,4 +151,33 @@ func metrics(ts *testscript.TestScript) string {
 	text, err := io.ReadAll(answer.Body)
 	ts.Check(err)
 	return string(text)
+}
+
+// hold opens a request at the gateway that does not end before the script does.
+func hold(ts *testscript.TestScript, neg bool, args []string) {
+	conn, err := net.Dial("tcp", strings.TrimPrefix(ts.Getenv("HTTP"), "http://"))
+	ts.Check(err)
+	ts.Defer(func() { _ = conn.Close() })
+	_, err = io.WriteString(conn, "POST /v1/auth/challenge HTTP/1.1\r\nHost: node.test\r\n"+
+		"Content-Type: application/json\r\nContent-Length: 1000\r\nExpect: 100-continue\r\n\r\n")
+	ts.Check(err)
+	// The server says "go on" when the handler begins to read: it is in there.
+	_, err = io.ReadFull(conn, make([]byte, len("HTTP/1.1 100 Continue")))
+	ts.Check(err)
+}
+
+// closed waits until nobody listens at the gateway's address any more.
+func closed(ts *testscript.TestScript, neg bool, args []string) {
+	deadline := time.Now().Add(patience)
+	for {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(ts.Getenv("HTTP"), "http://"))
+		if err != nil {
+			return
+		}
+		_ = conn.Close()
+		if time.Now().After(deadline) {
+			ts.Fatalf("the gateway still listens")
+		}
+		time.Sleep(20 * time.Millisecond) // between two looks at another process
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 
 	"github.com/quicproquo/node/cmd/internal/privatefile"
@@ -35,10 +36,7 @@ type dataDir struct {
 // openDataDir makes the directory if it is missing, keeps others out of it, and
 // locks it: a second process would hand out the same seqs.
 func openDataDir(path string) (*dataDir, error) {
-	if err := os.MkdirAll(path, 0o700); err != nil {
-		return nil, err
-	}
-	if err := os.Chmod(path, 0o700); err != nil {
+	if err := makePrivate(path); err != nil {
 		return nil, err
 	}
 	lock, err := os.OpenFile(filepath.Join(path, lockFile), os.O_CREATE|os.O_RDWR, 0o600)
@@ -56,6 +54,28 @@ func openDataDir(path string) (*dataDir, error) {
 		return nil, err
 	}
 	return d, nil
+}
+
+// makePrivate makes the directory, or takes it from others if it is ours or
+// still nobody's, as a fresh volume is. Anything else is a slip of the operator:
+// closing /tmp to others would be worse than not starting.
+func makePrivate(path string) error {
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return err
+	}
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm()&0o077 == 0 {
+		return err
+	}
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return err
+	}
+	ours := slices.ContainsFunc(entries, func(e os.DirEntry) bool { return e.Name() == secretFile })
+	if len(entries) > 0 && !ours {
+		return fmt.Errorf("--data-dir %s holds other things and is open to others: name a directory for the node alone", path)
+	}
+	return os.Chmod(path, 0o700)
 }
 
 func (d *dataDir) file(name string) string { return filepath.Join(d.path, name) }

@@ -89,3 +89,36 @@ func TestGivenTokenKeysAreNeverMade(t *testing.T) {
 		t.Error("a given file without keys was accepted")
 	}
 }
+
+func TestDataDirectoryIsClosedToOthersOnlyIfItIsOurs(t *testing.T) {
+	for name, test := range map[string]struct {
+		holds  string
+		opened bool
+	}{
+		"empty": {"", true}, "ours": {secretFile, true}, "somebody's": {"letters", false},
+	} {
+		path := t.TempDir()
+		if test.holds != "" {
+			if err := os.WriteFile(filepath.Join(path, test.holds), nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.Chmod(path, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		d, err := openDataDir(path)
+		if (err == nil) != test.opened {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err == nil {
+			_ = d.close()
+		}
+		want := os.FileMode(0o755)
+		if test.opened {
+			want = 0o700
+		}
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != want {
+			t.Errorf("%s: mode %v, %v, wanted %v", name, info.Mode(), err, want)
+		}
+	}
+}
