@@ -95,7 +95,10 @@ func (l *MemoryLimiter) lacking(now time.Time, c Charge) time.Duration {
 		return 0
 	}
 	full := l.fullAt(now, c.Bucket)
-	wanted := max(c.Cost, min(1, c.Rate.Burst))
+	wanted := c.Cost
+	if wanted == 0 {
+		wanted = min(1, c.Rate.Burst) // only asked: is there anything left
+	}
 	spare := c.Rate.spread(c.Rate.Burst - wanted)
 	return max(0, full.Sub(now)-spare)
 }

@@ -66,7 +66,7 @@ type Store interface {
 	// PutKeyPackages stores all packages or none. A package of the same Ref and
 	// kind that is still held is left as it is (and is a success). Refused, as a
 	// whole, is a package that is held as the other kind, that is spent, or that
-	// exceeds Max. A last-resort package replaces the one of its suite; its use
+	// exceeds Max; packages are looked at in their order, and Max last. A last-resort package replaces the one of its suite; its use
 	// count starts anew.
 	PutKeyPackages(ctx context.Context, req PutKeyPackages) (PutOutcome, error)
 
@@ -88,7 +88,8 @@ type Store interface {
 	Spend(ctx context.Context, kind string, digest [32]byte, until, now UnixMilli) (first bool, err error)
 
 	// Revoke stores a revocation until a time. One with the same Token or
-	// Identity is replaced, if the new one reaches further.
+	// Identity is replaced, if the new one reaches further: its IssuedBefore is
+	// later, or else its Until.
 	Revoke(ctx context.Context, r Revocation) error
 
 	// Revocations lists those with Until > now.
