@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 
 	"capnproto.org/go/capnp/v3"
@@ -22,6 +23,8 @@ type connection struct {
 	rpc      *rpc.Conn
 	lanes    lanes
 	sessions atomic.Int64 // capabilities bound to a session that the peer holds
+
+	releasing sync.WaitGroup // of calls to the peer that nobody waits for any more
 }
 
 // start serves an accepted connection, if there is room for it.
@@ -38,6 +41,7 @@ func (s *Server) start(conn net.Conn) {
 	s.conns[c] = struct{}{}
 	s.running.Go(func() {
 		<-c.rpc.Done()
+		c.releasing.Wait()
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		delete(s.conns, c)

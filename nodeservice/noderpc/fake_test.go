@@ -173,7 +173,9 @@ func (s *scriptedStream) Next(ctx context.Context) (nodeservice.Event, error) {
 	}
 }
 
-func (s *scriptedStream) Ack(context.Context, nodeservice.ChannelID, nodeservice.Seq) error { return nil }
+func (s *scriptedStream) Ack(context.Context, nodeservice.ChannelID, nodeservice.Seq) error {
+	return nil
+}
 
 func (s *scriptedStream) Close() error {
 	s.once.Do(func() { close(s.closed) })

@@ -72,7 +72,7 @@ func (o *object) push(
 	collected := make(chan struct{})
 	go func() {
 		defer close(collected)
-		p.collect(cancel)
+		p.collect(ctx, o.conn, cancel)
 	}()
 	err := o.pump(ctx, p)
 	close(p.sent)
@@ -121,14 +121,21 @@ func (p *pushing) event(ctx context.Context, event nodeservice.Event) error {
 }
 
 // collect waits for the answers in order; the first refusal ends the stream.
-func (p *pushing) collect(cancel context.CancelCauseFunc) {
+// Once ctx has ended it waits no longer: the runtime settles the calls of a
+// connection that closes only after our own handlers have returned.
+func (p *pushing) collect(ctx context.Context, c *connection, cancel context.CancelCauseFunc) {
 	for event := range p.sent {
-		if _, err := event.answer.Struct(); err != nil {
-			cancel(&nodeservice.Error{
-				Code: nodeservice.CodeUnavailable, Detail: "the event sink failed", Cause: err,
-			})
+		select {
+		case <-event.answer.Done():
+			if _, err := event.answer.Struct(); err != nil {
+				cancel(&nodeservice.Error{
+					Code: nodeservice.CodeUnavailable, Detail: "the event sink failed", Cause: err,
+				})
+			}
+			event.release()
+		case <-ctx.Done():
+			c.releasing.Go(event.release)
 		}
-		event.release()
 		<-p.slots
 	}
 }
