@@ -73,11 +73,12 @@ type correspondent struct {
 }
 
 // UnmarshalText implements encoding.TextUnmarshaler.
-func (t *correspondent) UnmarshalText(text []byte) (err error) {
-	if t.channel, err = nodeservice.ParseChannelID(string(text)); err == nil {
+func (t *correspondent) UnmarshalText(argument []byte) (err error) {
+	text := unmarked(argument)
+	if t.channel, err = nodeservice.ParseChannelID(text); err == nil {
 		return nil
 	}
-	if t.peer, err = identity.ParseKeyText(string(text)); err != nil {
+	if t.peer, err = identity.ParseKeyText(text); err != nil {
 		return fmt.Errorf("%q is neither a channel id nor an identity", text)
 	}
 	return nil

@@ -166,7 +166,7 @@ type identityArgument struct{ nodeservice.Identity }
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (i *identityArgument) UnmarshalText(text []byte) (err error) {
-	i.Identity, err = identity.ParseKeyText(string(text))
+	i.Identity, err = identity.ParseKeyText(unmarked(text))
 	return err
 }
 

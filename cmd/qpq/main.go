@@ -75,7 +75,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if err != nil {
 		panic(err) // the grammar above is wrong: a programming error
 	}
-	command, err := parser.Parse(args)
+	command, err := parser.Parse(markIdentities(args))
 	switch {
 	case exited >= 0:
 		return exited
