@@ -82,9 +82,13 @@ func (s *Service) revoke(ctx context.Context, r Revocation) error {
 	return nil
 }
 
+// maxTokenLife bounds the lifetime of every token that a node accepts, also of
+// those that were issued before TokenTTL was changed.
+const maxTokenLife = 24 * time.Hour
+
 // lastExpiry is when the last token issued before t has expired anywhere.
 func (s *Service) lastExpiry(t UnixMilli) UnixMilli {
-	return t.Add(s.cfg.TokenTTL + time.Minute)
+	return t.Add(max(maxTokenLife, s.cfg.TokenTTL) + time.Minute)
 }
 
 // usable says whether a verified token may still be used.
