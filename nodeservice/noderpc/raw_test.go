@@ -3,6 +3,7 @@ package noderpc_test
 import (
 	"context"
 	"net"
+	"strings"
 	"testing"
 
 	"capnproto.org/go/capnp/v3/rpc"
@@ -97,4 +98,13 @@ func resultError(res interface {
 		return err
 	}
 	return nodeservice.Errorf(nodeservice.Code(e.Code().String()), "%s", detail)
+}
+
+func containsAll(s string, parts ...string) bool {
+	for _, part := range parts {
+		if !strings.Contains(s, part) {
+			return false
+		}
+	}
+	return true
 }
