@@ -111,7 +111,7 @@ func (s *Service) authenticate(ctx context.Context, from Origin, token string, n
 	if token == "" {
 		return identity.Token{}, Errorf(CodeUnauthenticated, "an access token is missing; log in first")
 	}
-	t, err := s.verifier.Verify(token, now.Time())
+	t, err := s.verifier.Verify(ctx, token, now.Time())
 	if err != nil {
 		return identity.Token{}, authError(err)
 	}

@@ -35,12 +35,17 @@ type Challenger struct {
 // nodes share and may use for other things as well. It panics on a secret of less
 // than 16 bytes.
 func NewChallenger(secret []byte) *Challenger {
+	return &Challenger{key: deriveKey(secret, challengeLabel)}
+}
+
+// deriveKey makes a MAC key for one use out of the installation's secret.
+func deriveKey(secret []byte, label string) []byte {
 	if len(secret) < minimumSecret {
-		panic("identity: a challenge secret has at least 16 bytes")
+		panic("identity: an installation's secret has at least 16 bytes")
 	}
 	derive := hmac.New(sha256.New, secret)
-	derive.Write([]byte(challengeLabel))
-	return &Challenger{key: derive.Sum(nil)}
+	derive.Write([]byte(label))
+	return derive.Sum(nil)
 }
 
 // Issue returns a fresh nonce for one identity, and when it expires: in UTC, with

@@ -1,6 +1,7 @@
 package identity_test
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
@@ -37,7 +38,7 @@ func FuzzVerify(f *testing.F) {
 	f.Add(golden)
 	verifier := newVerifier(testKeys(f), 1)
 	f.Fuzz(func(t *testing.T, token string) {
-		_, err := verifier.Verify(token, noon)
+		_, err := verifier.Verify(context.Background(), token, noon)
 		switch {
 		case err == nil && token != golden:
 			t.Fatalf("%q is taken", token)
@@ -54,7 +55,7 @@ func FuzzVerifySigned(f *testing.F) {
 	keys := testKeys(f)
 	f.Fuzz(func(t *testing.T, header, claims string) {
 		token := forge(t, header, claims)
-		got, err := newVerifier(keys, 1).Verify(token, noon)
+		got, err := newVerifier(keys, 1).Verify(context.Background(), token, noon)
 		if err != nil {
 			return
 		}
@@ -71,6 +72,49 @@ func FuzzVerifySigned(f *testing.F) {
 			t.Fatalf("%+v, another reader sees %v", got, other)
 		}
 		if _, err := identity.ParseKey(got.Identity.Bytes()); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// FuzzProof signs whatever comes: a proof that is taken must say to another reader
+// what it was taken for.
+func FuzzProof(f *testing.F) {
+	key, err := identity.ParseKeyText(testPublic)
+	if err != nil {
+		f.Fatal(err)
+	}
+	want := identity.ProofTarget{Method: "GET", URL: "https://node.example/v1/stream", Key: key}
+	f.Add(`{"typ":"dpop+jwt","alg":"EdDSA","jwk":`+goodJWK().text()+`}`, `{"jti":"a","htm":"GET","htu":"https://node.example/v1/stream","iat":1793880000}`)
+	f.Fuzz(func(t *testing.T, header, claims string) {
+		proof := forge(t, header, claims)
+		got, err := identity.CheckProof(proof, want, noon)
+		if err != nil {
+			if !errors.Is(err, identity.ErrProof) || got != (identity.Proof{}) {
+				t.Fatalf("%+v, %v", got, err)
+			}
+			return
+		}
+		var other jwt.MapClaims
+		parsed, _, err := jwt.NewParser().ParseUnverified(proof, &other)
+		if err != nil || parsed.Header["typ"] != "dpop+jwt" || parsed.Header["alg"] != "EdDSA" {
+			t.Fatalf("another reader sees %+v, %v", parsed, err)
+		}
+		jwk, _ := parsed.Header["jwk"].(map[string]any)
+		id, _ := other["jti"].(string)
+		if jwk["x"] != testPublic || jwk["d"] != nil || other["htm"] != "GET" || id == "" {
+			t.Fatalf("another reader sees %v, %v", jwk, other)
+		}
+		if ahead := got.FreshUntil.Sub(noon); ahead <= 0 || ahead > 65*time.Second {
+			t.Fatalf("fresh until %v", got.FreshUntil)
+		}
+	})
+}
+
+func FuzzJWKS(f *testing.F) {
+	f.Add([]byte(publicSet))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if err := identity.CheckKeySet(data); err != nil {
 			t.Fatal(err)
 		}
 	})

@@ -1,6 +1,7 @@
 package identity_test
 
 import (
+	"context"
 	"crypto/ed25519"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -71,6 +72,15 @@ func signingInput(header string, claims any) string {
 	return encode(header) + "." + encode(claims.(string))
 }
 
+func decode(t testing.TB, text string) []byte {
+	t.Helper()
+	raw, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
 func encode(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
 
 func TestForgedTokenWouldVerify(t *testing.T) {
@@ -82,7 +92,7 @@ func TestForgedTokenWouldVerify(t *testing.T) {
 		"nbf at the leeway": goodClaims().with("nbf", noon.Unix()+30),
 		"P-256":             goodClaims().with("cnf", claimSet{"jwk": p256JWK(t)}),
 	} {
-		if _, err := newVerifier(testKeys(t), 0).Verify(forge(t, goodHeader, claims), noon); err != nil {
+		if _, err := newVerifier(testKeys(t), 0).Verify(context.Background(), forge(t, goodHeader, claims), noon); err != nil {
 			t.Errorf("%s: %v; the tables below test nothing", name, err)
 		}
 	}
@@ -218,7 +228,7 @@ func TestTokenHasOneSpelling(t *testing.T) {
 	token := forge(t, goodHeader, goodClaims())
 	verifier := newVerifier(testKeys(t), 0)
 	taken := func(spelling string) bool {
-		_, err := verifier.Verify(spelling, noon)
+		_, err := verifier.Verify(context.Background(), spelling, noon)
 		return err == nil
 	}
 	for i := range token {
@@ -240,7 +250,7 @@ func TestTokenHasOneSpelling(t *testing.T) {
 
 func refusedToken(t *testing.T, name, token string, want error) {
 	t.Helper()
-	got, err := newVerifier(testKeys(t), 0).Verify(token, noon)
+	got, err := newVerifier(testKeys(t), 0).Verify(context.Background(), token, noon)
 	if !errors.Is(err, want) || got != (identity.Token{}) {
 		t.Errorf("%s: %+v, %v; want %v", name, got, err, want)
 		return

@@ -12,7 +12,7 @@ import (
 // IssuerConfig says whose tokens an Issuer mints.
 type IssuerConfig struct {
 	URL  string        // iss and aud of the tokens: the server's public origin
-	Keys *SigningKeys  // the first one signs
+	Keys *SigningKeys  // the first one that has begun signs
 	TTL  time.Duration // from iat to exp; at least a millisecond
 }
 
@@ -33,20 +33,21 @@ func (i *Issuer) Mint(id Key, now time.Time) (token string, t Token, err error) 
 	if id.IsZero() {
 		return "", Token{}, fmt.Errorf("%w: there is none to make a token for", ErrKey)
 	}
+	key := i.cfg.Keys.active(now)
 	t = Token{
 		Identity:  id,
 		Issuer:    i.cfg.URL,
 		ID:        newID(),
 		IssuedAt:  time.UnixMilli(now.UnixMilli()).UTC(),
 		ExpiresAt: time.UnixMilli(now.Add(i.cfg.TTL).UnixMilli()).UTC(),
+		Signer:    key.signer,
 	}
-	token, err = i.sign(t)
+	token, err = i.sign(t, key)
 	t.Hash = sha256.Sum256([]byte(token))
 	return token, t, err
 }
 
-func (i *Issuer) sign(t Token) (string, error) {
-	key := i.cfg.Keys.active()
+func (i *Issuer) sign(t Token, key signingKey) (string, error) {
 	unsigned := jwt.NewWithClaims(jwt.SigningMethodEdDSA, jwt.MapClaims{
 		"iss": t.Issuer,
 		"aud": i.cfg.URL,
@@ -56,7 +57,7 @@ func (i *Issuer) sign(t Token) (string, error) {
 		"cnf": map[string]jwk{"jwk": t.Identity.jwk()},
 	})
 	unsigned.Header["typ"] = tokenType
-	unsigned.Header["kid"] = key.kid
+	unsigned.Header["kid"] = key.signer.KeyID
 	token, err := unsigned.SignedString(key.private)
 	if err != nil {
 		return "", fmt.Errorf("%w: it could not be signed", ErrToken)

@@ -41,6 +41,20 @@ func parseJWK(members object) (Key, error) {
 	return Key{}, fmt.Errorf("%w: the JWK is no public OKP/Ed25519 or EC/P-256 key without further members", ErrKey)
 }
 
+// parseDescribedJWK is parseJWK for keys that others wrote down: members that only
+// describe the key are let pass if they do not contradict it; "ext" and "key_ops"
+// are what WebCrypto exports. Private members are none of them.
+func parseDescribedJWK(members object) (Key, error) {
+	if !members.within("kty", "crv", "x", "y", "kid", "alg", "use", "key_ops", "ext") {
+		return Key{}, fmt.Errorf("%w: the JWK has a member that does not belong to a public key", ErrKey)
+	}
+	key, err := parseJWK(members.pick("kty", "crv", "x", "y"))
+	if err == nil && members.has("alg") && members.text("alg") != string(key.Algorithm()) {
+		return Key{}, fmt.Errorf("%w: the JWK's alg does not fit its crv", ErrKey)
+	}
+	return key, err
+}
+
 // keyOf joins coordinates of 32 bytes (RFC 7518, section 6.2.1.2: full size).
 func keyOf(raw []byte, coordinates ...string) (Key, error) {
 	for _, text := range coordinates {
@@ -55,14 +69,17 @@ func keyOf(raw []byte, coordinates ...string) (Key, error) {
 
 // thumbprint returns the JWK thumbprint: SHA-256 over the required members in
 // lexical order, without white space (RFC 7638, section 3).
-func (k Key) thumbprint() string {
+func (k Key) thumbprint() [sha256.Size]byte {
 	full := k.jwk()
-	text, _ := json.Marshal(struct { // strings only: it cannot fail
+	return thumbprintOf(struct {
 		Crv string `json:"crv"`
 		Kty string `json:"kty"`
 		X   string `json:"x"`
 		Y   string `json:"y,omitempty"`
 	}{full.Crv, full.Kty, full.X, full.Y})
-	sum := sha256.Sum256(text)
-	return encodeText(sum[:])
+}
+
+func thumbprintOf(required any) [sha256.Size]byte {
+	text, _ := json.Marshal(required) // strings only: it cannot fail
+	return sha256.Sum256(text)
 }

@@ -31,6 +31,12 @@ const (
 	ES256 Algorithm = "ES256" // ECDSA with P-256 and SHA-256
 )
 
+// The algorithms that besides those an external issuer may sign tokens with.
+const (
+	RS256 Algorithm = "RS256" // RSASSA-PKCS1-v1_5 with SHA-256
+	PS256 Algorithm = "PS256" // RSASSA-PSS with SHA-256
+)
+
 // Key is an identity: a client's MLS signature public key, raw. Keys are
 // comparable, and equal exactly if their bytes are; the zero value is no key.
 type Key struct{ raw string }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"time"
 	"unicode/utf8"
 )
 
@@ -91,6 +92,20 @@ func (o object) only(names ...string) bool {
 	return len(o) == len(names)
 }
 
+// pick returns the named members that are there, and no others.
+func (o object) pick(names ...string) object {
+	picked := make(object, len(names))
+	for _, name := range names {
+		if value, ok := o[name]; ok {
+			picked[name] = value
+		}
+	}
+	return picked
+}
+
+// within reports whether there are no members but the named ones.
+func (o object) within(names ...string) bool { return len(o.pick(names...)) == len(o) }
+
 // text returns a member that is a string; "" if there is none.
 func (o object) text(name string) string {
 	var text string
@@ -99,6 +114,18 @@ func (o object) text(name string) string {
 	}
 	return text
 }
+
+// texts returns a member that is a list of strings; nil if there is none.
+func (o object) texts(name string) []string {
+	var texts []string
+	if json.Unmarshal(o[name], &texts) != nil {
+		return nil
+	}
+	return texts
+}
+
+// time returns a member that is a NumericDate with at most three decimals.
+func (o object) time(name string) (time.Time, bool) { return parseNumericDate(o[name]) }
 
 // object returns a member that is an object; nil if there is none. What lies in a
 // parsed object was checked with it.

@@ -14,14 +14,23 @@ import (
 const tokenType = "qpq-at+jwt"
 
 // Token is what a verified token says. Whoever presents the token is taken for
-// Identity: it is a bearer token (RFC 6750).
+// Identity: it is a bearer token (RFC 6750), unless a proof is asked for besides
+// (CheckProof).
 type Token struct {
 	Identity  Key       // cnf.jwk (RFC 7800, section 3.2)
 	Issuer    string    // iss
-	ID        string    // jti, 128 random bits in ours
+	ID        string    // jti, 128 random bits in ours; others' may have none
 	IssuedAt  time.Time // iat, to the millisecond, UTC
 	ExpiresAt time.Time // exp, to the millisecond, UTC; at this time it is expired
-	Hash      [32]byte  // SHA-256 of the token's bytes; names it, since it has one spelling
+	Hash      [32]byte  // SHA-256 of the token's bytes; names it, since it has one spelling (of ECDSA twins, the one with the smaller s)
+	Signer    Signer    // whose signature it was: see Verifier.StillTrusted
+}
+
+// Signer names the key that signed a token, within the set of its issuer.
+type Signer struct {
+	KeyID      string    // kid
+	Algorithm  Algorithm // alg
+	Thumbprint [32]byte  // of the key (RFC 7638): a kid can be used again
 }
 
 // LogValue keeps tokens out of logs.

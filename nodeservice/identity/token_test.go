@@ -1,6 +1,7 @@
 package identity_test
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
@@ -38,13 +39,14 @@ func TestMintedTokenVerifies(t *testing.T) {
 		id := newKey(t, algorithm).Public()
 		token, minted := mint(t, keys, id, noon)
 		want := identity.Token{Identity: id, Issuer: audience, ID: minted.ID, IssuedAt: noon,
-			ExpiresAt: noon.Add(15 * time.Minute), Hash: sha256.Sum256([]byte(token))}
+			ExpiresAt: noon.Add(15 * time.Minute), Hash: sha256.Sum256([]byte(token)),
+			Signer: identity.Signer{KeyID: testKid, Algorithm: identity.EdDSA, Thumbprint: [32]byte(decode(t, testKid))}}
 		if minted != want || len(minted.ID) != 22 {
 			t.Errorf("%s: minted %+v, want %+v", algorithm, minted, want)
 		}
 		verifier := newVerifier(keys, 0)
 		for _, path := range []string{"fresh", "remembered"} {
-			if got, err := verifier.Verify(token, noon); err != nil || got != want {
+			if got, err := verifier.Verify(context.Background(), token, noon); err != nil || got != want {
 				t.Errorf("%s, %s: %+v, %v; want %+v", algorithm, path, got, err, want)
 			}
 		}
@@ -77,7 +79,7 @@ func TestMintedTokenIsAsDocumented(t *testing.T) {
 
 // Tokens outlive a build.
 func TestGoldenTokenVerifies(t *testing.T) {
-	got, err := newVerifier(testKeys(t), 0).Verify(goldenToken, noon)
+	got, err := newVerifier(testKeys(t), 0).Verify(context.Background(), goldenToken, noon)
 	if err != nil || got.Identity.String() != testPublic || got.IssuedAt != noon.Truncate(time.Second) ||
 		got.ExpiresAt != got.IssuedAt.Add(15*time.Minute) || got.ID != "AAAAAAAAAAAAAAAAAAAAAA" {
 		t.Errorf("%+v, %v", got, err)
@@ -98,7 +100,7 @@ func TestTokensOfOneSecondAreDistinguishable(t *testing.T) {
 		at := second.Add(time.Duration(ms) * time.Millisecond)
 		claims := goodClaims()
 		claims["iat"] = json.Number(fmt.Sprintf("%d.%03d", second.Unix(), ms))
-		got, err := newVerifier(keys, 1).Verify(forge(t, goodHeader, claims), at)
+		got, err := newVerifier(keys, 1).Verify(context.Background(), forge(t, goodHeader, claims), at)
 		if err != nil || !got.IssuedAt.Equal(at) {
 			t.Fatalf("%v came back as %v, %v", at, got.IssuedAt, err)
 		}
@@ -123,14 +125,14 @@ func TestTokenExpiresAtItsExpiry(t *testing.T) {
 	for _, remembered := range []bool{false, true} {
 		verifier := newVerifier(keys, 0)
 		if remembered {
-			if _, err := verifier.Verify(token, noon); err != nil {
+			if _, err := verifier.Verify(context.Background(), token, noon); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if _, err := verifier.Verify(token, said.ExpiresAt.Add(-1)); err != nil {
+		if _, err := verifier.Verify(context.Background(), token, said.ExpiresAt.Add(-1)); err != nil {
 			t.Errorf("remembered %t, a nanosecond early: %v", remembered, err)
 		}
-		if got, err := verifier.Verify(token, said.ExpiresAt); !errors.Is(err, identity.ErrTokenExpired) || got != (identity.Token{}) {
+		if got, err := verifier.Verify(context.Background(), token, said.ExpiresAt); !errors.Is(err, identity.ErrTokenExpired) || got != (identity.Token{}) {
 			t.Errorf("remembered %t, at its expiry: %+v, %v", remembered, got, err)
 		}
 		if n := verifier.Remembered(); n != 0 {
@@ -146,20 +148,20 @@ func TestVerifiedTokensAreRememberedWithinABound(t *testing.T) {
 	var token string
 	for range 30 {
 		token, last = mint(t, keys, id, noon)
-		if _, err := verifier.Verify(token, noon); err != nil {
+		if _, err := verifier.Verify(context.Background(), token, noon); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := verifier.Verify(token+"x", noon); err == nil || verifier.Remembered() != 8 {
+	if _, err := verifier.Verify(context.Background(), token+"x", noon); err == nil || verifier.Remembered() != 8 {
 		t.Errorf("%d remembered, want 8", verifier.Remembered())
 	}
 	verifier.LoseKeys() // from here on, only memory can answer
-	if got, err := verifier.Verify(token, noon); err != nil || got != last {
+	if got, err := verifier.Verify(context.Background(), token, noon); err != nil || got != last {
 		t.Errorf("a remembered token is verified again: %v", err)
 	}
 	verifier.Forget(last.Hash)
 	verifier.Forget(last.Hash)
-	if _, err := verifier.Verify(token, noon); !errors.Is(err, identity.ErrToken) {
+	if _, err := verifier.Verify(context.Background(), token, noon); !errors.Is(err, identity.ErrToken) {
 		t.Errorf("a forgotten token is remembered: %v", err)
 	}
 }
@@ -175,14 +177,14 @@ func TestEveryKeyOfTheSetVerifies(t *testing.T) {
 	before, _ := mint(t, old, id, noon)
 	after, _ := mint(t, both, id, noon)
 	for _, token := range []string{before, after} {
-		if _, err := newVerifier(both, 0).Verify(token, noon); err != nil {
+		if _, err := newVerifier(both, 0).Verify(context.Background(), token, noon); err != nil {
 			t.Error(err)
 		}
 	}
-	if _, err := newVerifier(fresh, 0).Verify(after, noon); err != nil {
+	if _, err := newVerifier(fresh, 0).Verify(context.Background(), after, noon); err != nil {
 		t.Errorf("the first key does not sign: %v", err)
 	}
-	if _, err := newVerifier(fresh, 0).Verify(before, noon); !errors.Is(err, identity.ErrToken) {
+	if _, err := newVerifier(fresh, 0).Verify(context.Background(), before, noon); !errors.Is(err, identity.ErrToken) {
 		t.Errorf("a key that left the set: %v", err)
 	}
 }
@@ -196,7 +198,7 @@ func TestVerifierIsSafeForConcurrentUse(t *testing.T) {
 		for range 2 {
 			all.Go(func() {
 				for range 20 {
-					if got, err := verifier.Verify(token, noon); err != nil || got != said {
+					if got, err := verifier.Verify(context.Background(), token, noon); err != nil || got != said {
 						t.Errorf("%+v, %v", got, err)
 					}
 					verifier.Forget(said.Hash)
