@@ -2,11 +2,15 @@ package noderpc_test
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
+	"net/http/httptest"
 	"testing"
 	"time"
 
 	"capnproto.org/go/capnp/v3"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/quicproquo/node/nodeservice"
 	"github.com/quicproquo/node/nodeservice/noderpc"
@@ -68,8 +72,6 @@ func TestAClosedConnectionEndsItsSessionsAndCalls(t *testing.T) {
 	began, ended := make(chan struct{}), make(chan struct{})
 	node := &scriptedNode{}
 	stream := newScriptedStream(nodeservice.CaughtUpEvent{})
-	stream.events = make(chan nodeservice.Event, 1)
-	stream.events <- nodeservice.CaughtUpEvent{}
 	node.session.follow = func(context.Context, nodeservice.FollowRequest) (nodeservice.Stream, error) {
 		return stream, nil
 	}
@@ -275,5 +277,60 @@ func TestVersion0(t *testing.T) {
 	defer release()
 	if _, err := refused.Struct(); err == nil || !containsAll(err.Error(), "unauthenticated") {
 		t.Fatalf("without a token: %v", err)
+	}
+}
+
+// TestMuchAtOnceIsServedAsItFinishes: answers that do not fit into what a
+// connection may hold wait for earlier ones, and the connection lives.
+func TestMuchAtOnceIsServedAsItFinishes(t *testing.T) {
+	const size, fetches = 512 << 10, 16
+	node := &scriptedNode{}
+	node.session.fetch = func(context.Context, nodeservice.FetchRequest) (nodeservice.Page, error) {
+		return nodeservice.Page{Messages: []nodeservice.Message{{Seq: 1, Payload: make([]byte, size)}}}, nil
+	}
+	_, address := serve(t, node, noderpc.Limits{ConnectionBytes: 4 * size})
+	s := authenticate(t, dial(t, address))
+	var group errgroup.Group
+	for i := range byte(fetches) {
+		group.Go(func() error {
+			page, err := s.Fetch(t.Context(), nodeservice.FetchRequest{Channel: nodeservice.ChannelID{i + 1}})
+			if err == nil && len(page.Messages[0].Payload) != size {
+				err = errors.New("cut short")
+			}
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestOverTLS(t *testing.T) {
+	certified := httptest.NewTLSServer(nil) // for its certificate
+	defer certified.Close()
+	srv := noderpc.NewServer(noderpc.ServerConfig{Node: &scriptedNode{}})
+	ln, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{
+		Certificates: certified.TLS.Certificates, MinVersion: tls.VersionTLS13,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error)
+	go func() { served <- srv.Serve(t.Context(), ln) }()
+	trusted := x509.NewCertPool()
+	trusted.AddCert(certified.Certificate())
+	c, err := noderpc.Dial(t.Context(), "tcp", ln.Addr().String(), &tls.Config{RootCAs: trusted})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Info(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	_, err = noderpc.Dial(t.Context(), "tcp", ln.Addr().String(), &tls.Config{RootCAs: x509.NewCertPool()})
+	wantCode(t, err, nodeservice.CodeUnavailable)
+	srv.Close()
+	if err := <-served; err != nil {
+		t.Fatal(err)
 	}
 }

@@ -92,9 +92,20 @@ func (o *object) FetchWait(ctx context.Context, call schema.NodeService_fetchWai
 func fetch[R fetchResults](
 	ctx context.Context, o *object, r request, alloc func() (R, error), req nodeservice.FetchRequest,
 ) error {
+	meter, reserved := o.conn.wire.meter, 0
+	defer func() { meter.give(reserved) }()
 	return answer(ctx, o, r, alloc,
 		func(ctx context.Context, s nodeservice.Session) (nodeservice.Page, error) {
-			return s.Fetch(ctx, req)
+			page, err := s.Fetch(ctx, req)
+			if err != nil {
+				return page, err
+			}
+			size := pageSize(page)
+			if err := meter.reserve(ctx, size); err != nil {
+				return page, err
+			}
+			reserved = size
+			return page, nil
 		},
 		func(res R, page nodeservice.Page) error {
 			if r.version == 0 {
@@ -106,6 +117,13 @@ func fetch[R fetchResults](
 			}
 			return encodePage(out, page)
 		})
+}
+
+func pageSize(page nodeservice.Page) (bytes int) {
+	for _, m := range page.Messages {
+		bytes += len(m.Payload)
+	}
+	return bytes
 }
 
 func decodeFetch(args fetchArgs) (req nodeservice.FetchRequest, err error) {

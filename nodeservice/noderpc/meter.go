@@ -1,6 +1,7 @@
 package noderpc
 
 import (
+	"context"
 	"errors"
 	"sync"
 )
@@ -27,6 +28,9 @@ func (p *pool) take(n int64) bool {
 	return true
 }
 
+// owe takes n without asking.
+func (p *pool) owe(n int64) { p.give(-n) }
+
 func (p *pool) give(n int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -37,9 +41,10 @@ func (p *pool) give(n int64) {
 // received until they are released, messages allocated until they are released.
 type meter struct {
 	mu        sync.Mutex
-	used      int64 // guarded by mu
-	limit     int64 // static after construction
-	strangers *pool // guarded by mu: also charged; nil once the connection has logged in
+	used      int64         // guarded by mu
+	limit     int64         // static after construction
+	strangers *pool         // guarded by mu: also charged; nil once the connection has logged in
+	given     chan struct{} // guarded by mu: closed by the next give; nil: nobody waits
 }
 
 func (m *meter) take(n int) error {
@@ -59,9 +64,50 @@ func (m *meter) give(n int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.used -= int64(n)
+	if m.given != nil {
+		close(m.given)
+		m.given = nil
+	}
 	if m.strangers != nil {
 		m.strangers.give(int64(n))
 	}
+}
+
+// reserve waits until n bytes of an answer fit into half of the limit, and takes
+// them: a peer that asks for much at once is served as fast as it finishes, where
+// take would cut it. The other half is for the encoded answer, while both exist.
+func (m *meter) reserve(ctx context.Context, n int) error {
+	for {
+		given, err := m.tryReserve(int64(n))
+		if given == nil {
+			return err
+		}
+		select {
+		case <-given:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// tryReserve returns what to wait for if there is no room now.
+func (m *meter) tryReserve(n int64) (given <-chan struct{}, _ error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case n > m.limit/2:
+		return nil, errConnectionFull
+	case m.used+n <= m.limit/2:
+		m.used += n
+		if m.strangers != nil {
+			m.strangers.owe(n)
+		}
+		return nil, nil
+	}
+	if m.given == nil {
+		m.given = make(chan struct{})
+	}
+	return m.given, nil
 }
 
 // leaveStrangers moves the connection out of the common pool: it logged in, or
