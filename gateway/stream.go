@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
-	"golang.org/x/time/rate"
 
 	"github.com/quicproquo/node/nodeservice"
 )
@@ -180,120 +179,6 @@ func (s *stream) protocolPing() {
 	ctx, cancel := context.WithTimeout(s.ctx, silentFor)
 	defer cancel()
 	_ = s.conn.Ping(ctx)
-}
-
-// deliver writes the core's events, one at a time: a new one is taken only when
-// the one before is on its way.
-func (s *stream) deliver() {
-	if !s.write(helloOf(s.session.Identity(), time.Now())) {
-		return
-	}
-	for {
-		event, err := s.source.Next(s.ctx)
-		if err != nil {
-			s.stop(endingOf(err))
-			return
-		}
-		if frame := frameOf(event); frame != nil && !s.write(frame) {
-			return
-		}
-	}
-}
-
-// read handles the client's frames. It must always be reading, or pongs and
-// closes would not be seen.
-func (s *stream) read() {
-	frames := rate.NewLimiter(framesPerSec, framesPerSec)
-	for {
-		kind, data, err := s.conn.Read(s.ctx)
-		if err != nil {
-			s.stop(ending{}) // the peer left, or the library has closed and told why
-			return
-		}
-		s.alive()
-		if !frames.Allow() {
-			s.stop(ending{closeLimits, fmt.Sprintf("rate_limited: more than %d frames a second", framesPerSec), false})
-			return
-		}
-		if kind != s.codec.kind {
-			s.stop(endingOf(invalidf("%s has frames of the other kind", s.codec.subprotocol)))
-			return
-		}
-		frame, err := s.codec.decode(data)
-		if err != nil {
-			s.stop(endingOf(err))
-			return
-		}
-		if reply := s.handle(frame); reply != nil && !s.write(reply) {
-			return
-		}
-	}
-}
-
-// handle does what a frame asks, and returns the frame that answers, or nil. An
-// ack is answered even when it changed nothing and no event tells of it.
-func (s *stream) handle(frame clientFrame) any {
-	switch f := frame.(type) {
-	case ackFrame:
-		err := s.ack(f)
-		if err == nil {
-			return ackedOf(f.Channel, f.Through)
-		}
-		return errorOf(err)
-	case authFrame:
-		if _, err := s.session.Renew(s.ctx, f.Token); err != nil {
-			return errorOf(err)
-		}
-	}
-	return nil
-}
-
-func (s *stream) ack(f ackFrame) error {
-	if f.Channel.IsZero() {
-		return nodeservice.Errorf(nodeservice.CodeChannelNotFound, "there is no such channel of yours")
-	}
-	return s.source.Ack(s.ctx, f.Channel, f.Through)
-}
-
-// write sends a frame when it is its turn, and ends the stream if it cannot.
-func (s *stream) write(frame any) bool {
-	select {
-	case s.writing <- struct{}{}:
-	case <-s.ctx.Done():
-		return false
-	}
-	return s.send(frame)
-}
-
-// tryWrite sends a frame, unless another stays on its way: a line that is full.
-func (s *stream) tryWrite(frame any) {
-	turn := time.NewTimer(time.Second)
-	defer turn.Stop()
-	select {
-	case s.writing <- struct{}{}:
-		s.send(frame)
-	case <-turn.C:
-	}
-}
-
-// send writes one frame within its deadline, and gives the right to write back.
-func (s *stream) send(frame any) bool {
-	defer func() { <-s.writing }()
-	data, err := s.codec.encode(frame)
-	if err != nil {
-		s.stop(endingOf(err))
-		return false
-	}
-	ctx, cancel := context.WithTimeout(s.ctx, transferTime(len(data)))
-	defer cancel()
-	if err := s.conn.Write(ctx, s.codec.kind, data); err != nil {
-		s.stop(ending{}) // it reads too slowly, or not at all: the connection is gone
-		return false
-	}
-	if len(data) >= largeFrame {
-		s.alive() // no ping could pass meanwhile; the window bounds how often this is said
-	}
-	return true
 }
 
 // endingOf is the close of a stream that an error ends: "code: detail", as much of
