@@ -103,6 +103,7 @@ type Origin struct {
 	Address netip.Addr // of the client; the zero Addr is one shared bucket (unix sockets)
 	Door    string     // "capnp", "http", "direct": for audit and counters
 	Version uint16     // of the native schema that the client speaks; 0 elsewhere means nothing
+	Budget  *Budget    // filled with what the request's limits have left; nil: nobody asks
 }
 
 // Challenge is a nonce to sign with identity.LoginMessage.

@@ -193,7 +193,7 @@ func (s *Service) recordFailure(now UnixMilli, r record, code Code) {
 	ctx := context.Background()
 	r.code = code
 	limit := []Charge{{Bucket: "audited/" + r.origin.bucket(), Cost: 1, Rate: s.cfg.Rates.AuditedFailures}}
-	if retryAfter, err := s.cfg.Limiter.Take(ctx, now.Time(), limit); err != nil || retryAfter == 0 {
+	if taken, err := s.cfg.Limiter.Take(ctx, now.Time(), limit); err != nil || taken.RetryAfter == 0 {
 		_ = s.audit.write(ctx, r, now, false) // does not wait: drops are counted
 		return
 	}

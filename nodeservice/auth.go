@@ -78,7 +78,7 @@ func (s *Service) checkLogin(ctx context.Context, req LoginRequest, now UnixMill
 
 // admitStranger is the path before there is a session: the address's limit.
 func (s *Service) admitStranger(ctx context.Context, op operation, from Origin, now UnixMilli) error {
-	if err := s.charge(ctx, now, []Charge{s.addressCharge(from, policies[op].cost)}); err != nil {
+	if err := s.charge(ctx, from, now, []Charge{s.addressCharge(from, policies[op].cost)}); err != nil {
 		return err
 	}
 	if s.cfg.NoSelfLogin && op != opAuthenticate {
@@ -123,10 +123,7 @@ func (s *Service) failedAuthentication(ctx context.Context, op operation, now Un
 	e := AsError(err)
 	switch e.Code {
 	case CodeUnauthenticated, CodeTokenExpired:
-		owed := []Charge{s.addressCharge(r.origin, max(0, s.cfg.Rates.FailureCost-paid))}
-		if err := s.cfg.Limiter.Owe(ctx, now.Time(), owed); err != nil {
-			s.cfg.Log.Warn("limiter failed to charge a failed authentication", "cause", err)
-		}
+		s.owe(ctx, now, s.addressCharge(r.origin, max(0, s.cfg.Rates.FailureCost-paid)))
 		s.recordFailure(now, r, e.Code)
 	case CodeInternal, CodeUnavailable:
 		s.logCause(op, e)

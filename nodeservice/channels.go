@@ -33,8 +33,9 @@ func (s *session) create(ctx context.Context, peer Identity, c *call) (CreatedCh
 		{Bucket: "create from/" + s.origin.bucket(), Cost: 1, Rate: rates.CreatesAddress},
 	}
 	// Who has the channel already gets it, however often new ones were made.
-	if limited := s.node.charge(ctx, c.now, budget); limited != nil {
+	if limited := s.node.charge(ctx, s.origin, c.now, budget); limited != nil {
 		if _, found, err := s.node.cfg.Store.ChannelByPair(ctx, Pair(s.id, peer)); err != nil || !found {
+			s.node.giveBack(ctx, c.now, c.paid)
 			return CreatedChannel{}, firstOf(err, limited)
 		}
 		budget = nil

@@ -42,6 +42,8 @@ type Rates struct {
 	Address         Rate    // requests of one client address (IPv6: /64)
 	Identity        Rate    // requests of one identity
 	Channel         Rate    // requests of one (channel, caller)
+	BytesIn         Rate    // payload bytes enqueued by an identity
+	BytesOut        Rate    // payload bytes returned to an identity, charged afterwards as debt
 	CreatesIdentity Rate    // channels really created by an identity
 	CreatesAddress  Rate    // channels really created from an address
 	ClaimsPair      Rate    // claims of one (claimer, owner)
@@ -57,6 +59,8 @@ func DefaultRates() Rates {
 		Address:         Rate{PerSecond: 50, Burst: 100},
 		Identity:        Rate{PerSecond: 50, Burst: 100},
 		Channel:         Rate{PerSecond: 50, Burst: 100},
+		BytesIn:         Rate{PerSecond: 10 << 20, Burst: 32 << 20},
+		BytesOut:        Rate{PerSecond: 40 << 20, Burst: 80 << 20},
 		CreatesIdentity: Per(10, time.Minute),
 		CreatesAddress:  Per(60, time.Minute),
 		ClaimsPair:      Per(10, time.Minute),

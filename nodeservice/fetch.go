@@ -28,6 +28,9 @@ func (s *session) fetch(ctx context.Context, c *call, req FetchRequest, q Queue)
 	if err := s.checkFetch(&req); err != nil {
 		return page, err
 	}
+	if err := s.pay(ctx, c, s.bytesOut(0)); err != nil {
+		return page, err
+	}
 	if req.AckThrough > 0 {
 		if err := s.acknowledge(ctx, c, q, req.AckThrough); err != nil {
 			return page, err
@@ -37,12 +40,26 @@ func (s *session) fetch(ctx context.Context, c *call, req FetchRequest, q Queue)
 	if err == nil && req.Wait > 0 && page.empty() {
 		page, err = s.await(ctx, req, q)
 	}
+	s.node.owe(ctx, c.now, s.bytesOut(payloadBytes(page.Messages)))
 	c.quiet = len(page.Messages) == 0
 	if !c.quiet {
 		c.record.seq = page.Messages[len(page.Messages)-1].Seq
 		c.record.count = len(page.Messages)
 	}
 	return page, err
+}
+
+// bytesOut charges returned payload. Its size is known only afterwards: so a
+// cost of 0 asks whether there is a debt, and then it is owed.
+func (s *session) bytesOut(bytes int) Charge {
+	return Charge{Bucket: "bytes out/" + s.id.Raw(), Cost: float64(bytes), Rate: s.node.cfg.Rates.BytesOut}
+}
+
+func payloadBytes(messages []Message) (n int) {
+	for _, m := range messages {
+		n += len(m.Payload)
+	}
+	return n
 }
 
 func (s *session) checkFetch(req *FetchRequest) error {

@@ -28,7 +28,8 @@ type stream struct {
 	begun    bool      // what was there at the start has its targets
 	behind   int       // cursors that have not reached their target
 	caughtUp bool
-	warned   UnixMilli // the expiry that TokenExpiringEvent was sent for
+	pause    time.Duration // before anything more may be read; 0: none
+	warned   UnixMilli     // the expiry that TokenExpiringEvent was sent for
 	drained  bool
 	low      map[CipherSuite]bool
 
@@ -229,7 +230,11 @@ func (st *stream) wait(ctx context.Context, now UnixMilli) error {
 	if next != st.warned {
 		next = next.Add(-expiryNotice)
 	}
-	timer := time.NewTimer(next.Time().Sub(now.Time()))
+	quiet := next.Time().Sub(now.Time())
+	if st.pause > 0 {
+		quiet = min(quiet, st.pause)
+	}
+	timer := time.NewTimer(quiet)
 	defer timer.Stop()
 	select {
 	case <-st.sub.Ready():

@@ -26,6 +26,15 @@ func newWindow(w Window, all bool) window {
 	return window{limit: limit, share: share}
 }
 
+// room is how much of a queue to read: what a turn takes and may be delivered,
+// and at least one message.
+func (w *window) room(c *cursor) Window {
+	return Window{
+		Messages: max(1, min(turnMessages, w.limit.Messages-w.out.Messages, w.share.Messages-len(c.out))),
+		Bytes:    max(1, min(turnBytes, w.limit.Bytes-w.out.Bytes, w.share.Bytes-c.outBytes)),
+	}
+}
+
 // fits says whether a message may follow what is out: one always may.
 func (w Window) fits(out Window, bytes int) bool {
 	return out.Messages == 0 || out.Messages < w.Messages && out.Bytes+bytes <= w.Bytes
@@ -95,6 +104,7 @@ func (st *stream) reached(c *cursor) {
 
 // deliver yields the next message or gap that the window lets pass, or nil.
 func (st *stream) deliver(ctx context.Context, now UnixMilli) (Event, error) {
+	st.pause = 0
 	for len(st.ring) > 0 && !st.window.full {
 		c := st.ring[0]
 		if len(c.page) == 0 {
@@ -102,6 +112,9 @@ func (st *stream) deliver(ctx context.Context, now UnixMilli) (Event, error) {
 				st.reached(c)
 				st.rest(c)
 				continue
+			}
+			if st.inDebt(ctx, now) {
+				return nil, nil
 			}
 			gap, err := st.read(ctx, c, now)
 			if err != nil {
@@ -120,14 +133,25 @@ func (st *stream) deliver(ctx context.Context, now UnixMilli) (Event, error) {
 	return nil, nil
 }
 
+// inDebt says that the identity has to wait until it was returned less, and how
+// long: the stream pauses, and loses nothing.
+func (st *stream) inDebt(ctx context.Context, now UnixMilli) bool {
+	err := st.sess.node.charge(ctx, Origin{}, now, []Charge{st.sess.bytesOut(0)})
+	if err != nil {
+		st.pause = AsError(err).RetryAfter
+	}
+	return st.pause > 0
+}
+
 // read loads the cursor's next turn.
 func (st *stream) read(ctx context.Context, c *cursor, now UnixMilli) (*Gap, error) {
 	c.stale = false
+	room := st.window.room(c)
 	page, err := st.sess.node.cfg.Store.Read(ctx, Read{
 		Queue:    Queue{Channel: c.channel, Recipient: st.sess.id},
 		After:    c.delivered,
-		Limit:    turnMessages,
-		MaxBytes: turnBytes,
+		Limit:    room.Messages,
+		MaxBytes: room.Bytes,
 		Now:      now,
 	})
 	if err != nil {
@@ -135,6 +159,7 @@ func (st *stream) read(ctx context.Context, c *cursor, now UnixMilli) (*Gap, err
 	}
 	c.page, c.more = page.Messages, page.More
 	st.settle(c, page.Acked)
+	st.sess.node.owe(ctx, now, st.sess.bytesOut(payloadBytes(page.Messages)))
 	if n := len(page.Messages); n > 0 {
 		r := record{event: opFetch.String(), origin: st.sess.origin, actor: st.sess.id, channel: c.channel, seq: page.Messages[n-1].Seq, count: n}
 		_ = st.sess.node.audit.write(ctx, r, now, false) // does not wait: drops are counted

@@ -120,7 +120,7 @@ func (s *session) put(ctx context.Context, packages []StoredKeyPackage, lastReso
 // ClaimKeyPackage implements Session.
 func (s *session) ClaimKeyPackage(ctx context.Context, req ClaimRequest) (claimed KeyPackage, err error) {
 	err = s.do(ctx, opClaim, ChannelID{}, func(c *call) error {
-		if err := s.checkClaim(ctx, req, c.now); err != nil {
+		if err := s.checkClaim(ctx, req, c); err != nil {
 			return err
 		}
 		done, err := s.claim(ctx, req, c.now)
@@ -134,7 +134,7 @@ func (s *session) ClaimKeyPackage(ctx context.Context, req ClaimRequest) (claime
 	return claimed, err
 }
 
-func (s *session) checkClaim(ctx context.Context, req ClaimRequest, now UnixMilli) error {
+func (s *session) checkClaim(ctx context.Context, req ClaimRequest, c *call) error {
 	switch {
 	case req.Owner.IsZero():
 		return Errorf(CodeInvalidArgument, "identity is missing")
@@ -146,17 +146,16 @@ func (s *session) checkClaim(ctx context.Context, req ClaimRequest, now UnixMill
 		return Errorf(CodeInvalidArgument, "a claim names at most %d cipher suites", maxSuites)
 	}
 	rates := &s.node.cfg.Rates
-	return s.node.charge(ctx, now, []Charge{
-		{Bucket: "claim/" + s.id.Raw() + "/" + req.Owner.Raw(), Cost: 1, Rate: rates.ClaimsPair},
-		{Bucket: "claim from/" + s.origin.bucket(), Cost: 1, Rate: rates.ClaimsAddress},
-	})
+	return s.pay(ctx, c,
+		Charge{Bucket: "claim/" + s.id.Raw() + "/" + req.Owner.Raw(), Cost: 1, Rate: rates.ClaimsPair},
+		Charge{Bucket: "claim from/" + s.origin.bucket(), Cost: 1, Rate: rates.ClaimsAddress})
 }
 
 // claim takes from the owner's hourly budget of one-time packages first, so
 // that a race cannot exceed it, and gives back what was not used.
 func (s *session) claim(ctx context.Context, req ClaimRequest, now UnixMilli) (ClaimedKeyPackage, error) {
 	budget := []Charge{{Bucket: "claimed/" + req.Owner.Raw(), Cost: 1, Rate: s.node.cfg.Rates.ClaimsOwner}}
-	limited := s.node.charge(ctx, now, budget) != nil
+	limited := s.node.charge(ctx, Origin{}, now, budget) != nil
 	done, err := s.node.cfg.Store.ClaimKeyPackage(ctx, ClaimKeyPackageRequest{
 		Owner:      req.Owner,
 		Claimer:    s.id,

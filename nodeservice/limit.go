@@ -11,11 +11,10 @@ import (
 // Limiter counts rates. Take charges all buckets or, if one has too little
 // left, none; so what one refuses charges none.
 type Limiter interface {
-	// Take charges every bucket its Cost. A zero retryAfter means taken; else
-	// nothing was charged, and trying again makes sense after it. A charge with
-	// Cost 0 takes nothing, but is refused while its bucket is empty. An error
-	// means that the limiter could not tell; callers let the request pass.
-	Take(ctx context.Context, now time.Time, charges []Charge) (retryAfter time.Duration, err error)
+	// Take charges every bucket its Cost, or none. A charge with Cost 0 takes
+	// nothing, but is refused while its bucket is empty. An error means that the
+	// limiter could not tell; callers let the request pass.
+	Take(ctx context.Context, now time.Time, charges []Charge) (Taken, error)
 
 	// Give returns what Take charged, for work that was not done after all.
 	Give(ctx context.Context, now time.Time, charges []Charge) error
@@ -29,6 +28,18 @@ type Charge struct {
 	Bucket string  // names the bucket; one name always comes with one Rate
 	Cost   float64 // in the bucket's unit: requests, bytes
 	Rate   Rate
+}
+
+// Taken is the answer to Take.
+type Taken struct {
+	RetryAfter time.Duration // 0: taken; else nothing was charged, and trying again makes sense after it
+
+	// The bucket with the smallest share left, of those with a Rate: its place
+	// among the charges (-1: none has a Rate), the units left in it, and the
+	// time until it is full.
+	Tightest int
+	Left     float64
+	FullIn   time.Duration
 }
 
 // Rate fills a bucket: PerSecond units, up to Burst. A zero Rate is no limit.
@@ -60,17 +71,35 @@ func NewMemoryLimiter(size int) *MemoryLimiter {
 }
 
 // Take implements Limiter.
-func (l *MemoryLimiter) Take(_ context.Context, now time.Time, charges []Charge) (time.Duration, error) {
+func (l *MemoryLimiter) Take(_ context.Context, now time.Time, charges []Charge) (Taken, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	var retryAfter time.Duration
+	var t Taken
 	for _, c := range charges {
-		retryAfter = max(retryAfter, l.lacking(now, c))
+		t.RetryAfter = max(t.RetryAfter, l.lacking(now, c))
 	}
-	if retryAfter == 0 {
+	if t.RetryAfter == 0 {
 		l.shift(now, charges, 1)
 	}
-	return retryAfter, nil
+	t.Tightest, t.Left, t.FullIn = l.tightest(now, charges)
+	return t, nil
+}
+
+// tightest looks for the smallest share left; the caller holds mu.
+func (l *MemoryLimiter) tightest(now time.Time, charges []Charge) (at int, left float64, fullIn time.Duration) {
+	at = -1
+	least := 0.0
+	for i, c := range charges {
+		if c.Rate.PerSecond == 0 {
+			continue
+		}
+		filling := l.fullAt(now, c.Bucket).Sub(now)
+		units := c.Rate.Burst - filling.Seconds()*c.Rate.PerSecond
+		if share := units / c.Rate.Burst; at < 0 || share < least {
+			at, left, fullIn, least = i, max(0, units), filling, share
+		}
+	}
+	return at, left, fullIn
 }
 
 // Give implements Limiter.

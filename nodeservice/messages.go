@@ -54,9 +54,16 @@ func (s *session) append(ctx context.Context, c *call, req EnqueueRequest, q Que
 	if err := s.node.spare(ctx, c.now); err != nil {
 		return Receipt{}, err
 	}
+	bytes := Charge{Bucket: "bytes in/" + s.id.Raw(), Cost: float64(len(req.Payload)), Rate: s.node.cfg.Rates.BytesIn}
+	if err := s.pay(ctx, c, bytes); err != nil {
+		return Receipt{}, err
+	}
 	done, err := s.node.cfg.Store.Append(ctx, s.appendRequest(c, req, q))
 	if err != nil {
 		return Receipt{}, err
+	}
+	if done.Outcome != AppendStored {
+		s.node.giveBack(ctx, c.now, []Charge{bytes})
 	}
 	if err := appendError(done); err != nil {
 		return Receipt{}, err

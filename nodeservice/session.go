@@ -53,6 +53,7 @@ func (s *session) valid(now UnixMilli) error {
 // call is one operation under way.
 type call struct {
 	now     UnixMilli
+	paid    []Charge // to be given back if a later limit refuses
 	channel Channel  // where the policy wants a member
 	peer    Identity // the other member of channel
 	record  record   // completed by the effect
@@ -93,36 +94,37 @@ func (s *session) run(ctx context.Context, op operation, p policy, target Channe
 }
 
 // admit is everything before the effect. No limit of a channel is touched
-// before membership is proven, so strangers can neither spend it nor sense it;
-// and what the channel's limit refuses gives the others their charge back.
+// before membership is proven, so strangers can neither spend it nor sense it.
 func (s *session) admit(ctx context.Context, p policy, target ChannelID, c *call) error {
 	if err := s.valid(c.now); err != nil {
 		return err
 	}
 	rates := &s.node.cfg.Rates
-	general := []Charge{
-		{Bucket: "address/" + s.origin.bucket(), Cost: p.cost, Rate: rates.Address},
-		{Bucket: "identity/" + s.id.Raw(), Cost: p.cost, Rate: rates.Identity},
-	}
 	if p.cost > 0 {
-		if err := s.node.charge(ctx, c.now, general); err != nil {
+		err := s.pay(ctx, c,
+			Charge{Bucket: "address/" + s.origin.bucket(), Cost: p.cost, Rate: rates.Address},
+			Charge{Bucket: "identity/" + s.id.Raw(), Cost: p.cost, Rate: rates.Identity})
+		if err != nil {
 			return err
 		}
 	}
 	if !p.member {
 		return nil
 	}
-	if err := s.member(ctx, target, c); err != nil {
+	if err := s.member(ctx, target, c); err != nil || p.cost == 0 {
 		return err
 	}
-	if p.cost == 0 {
-		return nil
-	}
-	own := []Charge{{Bucket: "channel/" + string(target[:]) + s.id.Raw(), Cost: p.cost, Rate: rates.Channel}}
-	if err := s.node.charge(ctx, c.now, own); err != nil {
-		s.node.giveBack(ctx, c.now, general)
+	return s.pay(ctx, c, Charge{Bucket: "channel/" + string(target[:]) + s.id.Raw(), Cost: p.cost, Rate: rates.Channel})
+}
+
+// pay charges the call. What one limit refuses charges none: then the call gets
+// back what it paid to the limits before.
+func (s *session) pay(ctx context.Context, c *call, charges ...Charge) error {
+	if err := s.node.charge(ctx, s.origin, c.now, charges); err != nil {
+		s.node.giveBack(ctx, c.now, c.paid)
 		return err
 	}
+	c.paid = append(c.paid, charges...)
 	return nil
 }
 
@@ -168,14 +170,15 @@ func (s *Service) logCause(op operation, e *Error) {
 
 // charge takes from buckets or refuses. A limiter that cannot tell lets pass:
 // it protects the service, it does not guard secrets.
-func (s *Service) charge(ctx context.Context, now UnixMilli, charges []Charge) error {
-	retryAfter, err := s.cfg.Limiter.Take(ctx, now.Time(), charges)
+func (s *Service) charge(ctx context.Context, from Origin, now UnixMilli, charges []Charge) error {
+	taken, err := s.cfg.Limiter.Take(ctx, now.Time(), charges)
 	if err != nil {
 		s.cfg.Log.Warn("limiter failed, letting requests pass", "cause", err)
 		return nil
 	}
-	if retryAfter > 0 {
-		return rateLimited(retryAfter)
+	from.Budget.note(charges, taken)
+	if taken.RetryAfter > 0 {
+		return rateLimited(taken.RetryAfter)
 	}
 	return nil
 }
@@ -183,6 +186,15 @@ func (s *Service) charge(ctx context.Context, now UnixMilli, charges []Charge) e
 func (s *Service) giveBack(ctx context.Context, now UnixMilli, charges []Charge) {
 	if err := s.cfg.Limiter.Give(ctx, now.Time(), charges); err != nil {
 		s.cfg.Log.Warn("limiter failed to take back a charge", "cause", err)
+	}
+}
+
+func (s *Service) owe(ctx context.Context, now UnixMilli, charge Charge) {
+	if charge.Cost == 0 {
+		return
+	}
+	if err := s.cfg.Limiter.Owe(ctx, now.Time(), []Charge{charge}); err != nil {
+		s.cfg.Log.Warn("limiter failed to note a debt", "cause", err)
 	}
 }
 

@@ -27,6 +27,7 @@ func RunLimiter(t *testing.T, open func() nodeservice.Limiter) {
 		{"a cost of 0 is refused while the bucket is empty", (*limiterFixture).costNothing},
 		{"a rate of 0 is no limit", (*limiterFixture).noLimit},
 		{"costs need not be whole, nor small", (*limiterFixture).costs},
+		{"the bucket with the smallest share left is told", (*limiterFixture).tightest},
 		{"nothing to charge is taken", (*limiterFixture).noCharges},
 		{"a burst is exact, at once too", (*limiterFixture).burstAtOnce},
 	} {
@@ -52,11 +53,11 @@ func charge(bucket string, cost float64) nodeservice.Charge {
 
 func (f *limiterFixture) take(charges ...nodeservice.Charge) time.Duration {
 	f.Helper()
-	retryAfter, err := f.limiter.Take(f.Context(), f.now, charges)
+	done, err := f.limiter.Take(f.Context(), f.now, charges)
 	if err != nil {
 		f.Errorf("Take: %v", err)
 	}
-	return retryAfter
+	return done.RetryAfter
 }
 
 func (f *limiterFixture) taken(charges ...nodeservice.Charge) {
@@ -232,4 +233,20 @@ func (f *limiterFixture) burstAtOnce() {
 		f.Errorf("%d of a burst of 5 were taken", taken.Load())
 	}
 	f.taken(charge("b", 2.5))
+}
+
+func (f *limiterFixture) tightest() {
+	f.taken(charge("a", 1))
+	roomy := nodeservice.Charge{Bucket: "roomy", Cost: 1, Rate: nodeservice.Rate{PerSecond: 10, Burst: 100}}
+	done, err := f.limiter.Take(f.Context(), f.now, []nodeservice.Charge{roomy, charge("a", 1)})
+	if err != nil || done.RetryAfter != 0 {
+		f.Fatalf("Take: %+v, %v", done, err)
+	}
+	if done.Tightest != 1 || done.Left < 2.99 || done.Left > 3.01 || (done.FullIn-200*time.Millisecond).Abs() > 2*time.Millisecond {
+		f.Errorf("3 of 5 are left and full in 200 ms, the answer is %+v", done)
+	}
+	unlimited := []nodeservice.Charge{{Bucket: "free", Cost: 1}}
+	if done, err := f.limiter.Take(f.Context(), f.now, unlimited); err != nil || done.Tightest != -1 {
+		f.Errorf("without a limit the answer is %+v, %v", done, err)
+	}
 }
