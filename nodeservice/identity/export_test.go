@@ -1,11 +1,14 @@
 package identity
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rsa"
 	"fmt"
+	"log/slog"
+	"time"
 )
 
 // Remembered returns how many tokens the verifier remembers.
@@ -17,6 +20,14 @@ func (v *Verifier) LoseKeys() {
 	for _, t := range v.trusted {
 		t.algorithms = nil
 	}
+}
+
+// LoadOnce loads an issuer's keys in the way of all issuers, and waits for it.
+func LoadOnce(load func(context.Context) error) error {
+	source := newKeySource(IssuerPolicy{}, slog.New(slog.DiscardHandler))
+	defer source.close()
+	source.load = func(ctx context.Context) (*keySet, error) { return nil, load(ctx) }
+	return source.refresh(time.Now(), urlPause).wait(context.Background())
 }
 
 // CheckKeySet parses an issuer's keys, and reports what no set may hold.

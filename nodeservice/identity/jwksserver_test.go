@@ -1,17 +1,20 @@
 package identity_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/x509"
 	"errors"
 	"io"
 	"log"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/quicproquo/node/nodeservice/identity"
@@ -205,6 +208,27 @@ func TestIssuerAwayOrBroken(t *testing.T) {
 	elsewhere.askedTimes(t, 0)
 }
 
+// The log has one line when an issuer's keys cannot be had, with the cause, and
+// one when they can again.
+func TestOperatorsAreTold(t *testing.T) {
+	key := newForeignKey(t, "k1", identity.EdDSA)
+	file := newJWKSFile(t, "broken")
+	var lines bytes.Buffer
+	v := identity.NewVerifier(identity.VerifierConfig{Issuer: audience, Audience: audience, Keys: testKeys(t),
+		External: []identity.IssuerPolicy{file.policy()}, Log: slog.New(slog.NewTextHandler(&lines, nil))})
+	defer v.Close()
+	for second := range 5 {
+		fails(t, v, key.token(t), noon.Add(time.Duration(second)*time.Second), identity.ErrIssuerUnavailable)
+	}
+	file.write(jwksOf(key))
+	for second := range 5 {
+		verifies(t, v, key.token(t), noon.Add(time.Duration(5+second)*time.Second))
+	}
+	if got := strings.Count(lines.String(), "\n"); got != 2 || !strings.Contains(lines.String(), file.path) || !strings.Contains(lines.String(), "issuer="+foreignIssuer) {
+		t.Errorf("%d lines: %s", got, lines.String())
+	}
+}
+
 func TestUnknownCertificateIsRefused(t *testing.T) {
 	key := newForeignKey(t, "k1", identity.EdDSA)
 	server := newJWKSServer(t, jwksOf(key))
@@ -226,25 +250,37 @@ func TestSlowIssuer(t *testing.T) {
 	})
 	v := trusting(t, server.policy())
 	impatient, leave := context.WithCancel(t.Context())
-	var all sync.WaitGroup
-	all.Go(func() {
+	var left, all sync.WaitGroup
+	left.Go(func() {
 		if _, err := v.Verify(impatient, key.token(t), noon); !errors.Is(err, identity.ErrIssuerUnavailable) {
 			t.Errorf("one who left: %v", err)
 		}
 	})
 	<-entered
-	leave()
 	for range 8 {
 		all.Go(func() { verifies(t, v, key.token(t), noon) })
 	}
-	all.Go(func() {
-		if _, err := v.Verify(impatient, key.token(t), noon); !errors.Is(err, identity.ErrIssuerUnavailable) {
-			t.Errorf("one who had left before: %v", err)
-		}
-		close(release)
-	})
+	leave()
+	left.Wait()
+	if _, err := v.Verify(impatient, key.token(t), noon); !errors.Is(err, identity.ErrIssuerUnavailable) {
+		t.Errorf("one who had left before: %v", err)
+	}
+	close(release)
 	all.Wait()
 	server.askedTimes(t, 1)
+}
+
+func TestLoadingEndsAfterFiveSeconds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		err := identity.LoadOnce(func(ctx context.Context) error {
+			<-ctx.Done()
+			return ctx.Err()
+		})
+		if took := time.Since(began); !errors.Is(err, context.DeadlineExceeded) || took != 5*time.Second {
+			t.Errorf("after %v: %v", took, err)
+		}
+	})
 }
 
 func TestCloseEndsAFetch(t *testing.T) {

@@ -196,3 +196,14 @@ func TestKeysAreReplacedUnderLoad(t *testing.T) {
 	}
 	all.Wait()
 }
+
+// A clock set back must not leave us without a key.
+func TestOnlyKeySignsBeforeItBegins(t *testing.T) {
+	later := strings.Replace(privateSet, `"use": "sig"`, `"use": "sig", "created": 1793890000`, 1)
+	keys, err := identity.ParseSigningKeys([]byte(later))
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, _ := mint(t, keys, newKey(t, identity.EdDSA).Public(), noon)
+	verifies(t, newVerifier(keys, 0), token, noon)
+}
