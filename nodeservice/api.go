@@ -103,7 +103,15 @@ type Origin struct {
 	Address netip.Addr // of the client; the zero Addr is one shared bucket (unix sockets)
 	Door    string     // "capnp", "http", "direct": for audit and counters
 	Version uint16     // of the native schema that the client speaks; 0 elsewhere means nothing
+	Proof   *Proof     // that came with the token; nil: none, so it is a bearer token
 	Budget  *Budget    // filled with what the request's limits have left; nil: nobody asks
+}
+
+// Proof is a DPoP proof (RFC 9449), and the request that it came with.
+type Proof struct {
+	JWT    string
+	Method string // of the request
+	URL    string // of the request, as the client sees it
 }
 
 // Challenge is a nonce to sign with identity.LoginMessage.

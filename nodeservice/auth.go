@@ -94,7 +94,10 @@ func (s *Service) addressCharge(from Origin, cost float64) Charge {
 // Authenticate implements Node.
 func (s *Service) Authenticate(ctx context.Context, from Origin, token string) (Session, error) {
 	now := s.now()
-	t, err := s.authenticate(ctx, from, token, now)
+	t, err := s.verify(ctx, from, token, now)
+	if err == nil {
+		err = s.prove(ctx, from.Proof, token, t, now)
+	}
 	if err != nil {
 		s.counters.count(opAuthenticate, CodeOf(err))
 		r := record{event: opAuthenticate.String(), origin: from}
@@ -103,8 +106,8 @@ func (s *Service) Authenticate(ctx context.Context, from Origin, token string) (
 	return s.newSession(from, t), nil
 }
 
-// authenticate refuses an address in debt before it costs a signature check.
-func (s *Service) authenticate(ctx context.Context, from Origin, token string, now UnixMilli) (identity.Token, error) {
+// verify refuses an address in debt before it costs a signature check.
+func (s *Service) verify(ctx context.Context, from Origin, token string, now UnixMilli) (identity.Token, error) {
 	if err := s.admitStranger(ctx, opAuthenticate, from, now); err != nil {
 		return identity.Token{}, err
 	}
@@ -118,9 +121,41 @@ func (s *Service) authenticate(ctx context.Context, from Origin, token string, n
 	return t, s.usable(&t, now)
 }
 
-// failedAuthentication makes the address pay for a failure, and records it.
+// prove checks that the client holds the token's key (RFC 9449), if it says so or
+// must. A proof serves once, on all nodes together; where proofs are required,
+// it must carry a recent nonce of ours, so that none is made in advance.
+func (s *Service) prove(ctx context.Context, p *Proof, token string, t identity.Token, now UnixMilli) error {
+	if p == nil {
+		if s.cfg.RequireProof {
+			return Errorf(CodeUnauthenticated, "a token alone is not enough here: send a DPoP proof with it, or log in on this connection")
+		}
+		return nil
+	}
+	target := identity.ProofTarget{Method: p.Method, URL: p.URL, Token: token, Key: t.Identity}
+	if s.cfg.RequireProof {
+		target.Nonces = s.nonces
+	}
+	proof, err := identity.CheckProof(p.JWT, target, now.Time())
+	if errors.Is(err, identity.ErrProofNonce) {
+		return &Error{Code: CodeUnauthenticated, Detail: err.Error(), Nonce: s.nonces.Issue(now.Time()), Cause: err}
+	}
+	if err != nil {
+		return authError(err)
+	}
+	first, err := s.cfg.Store.Spend(ctx, "dpop", proof.ID, Milli(proof.FreshUntil), now)
+	if err == nil && !first {
+		err = Errorf(CodeUnauthenticated, "the DPoP proof was used already; make one for each request")
+	}
+	return err
+}
+
+// failedAuthentication makes the address pay for a failure, and records it. To
+// be told a nonce is none: only the key's holder gets that far.
 func (s *Service) failedAuthentication(ctx context.Context, op operation, now UnixMilli, r record, paid float64, err error) error {
 	e := AsError(err)
+	if e.Nonce != "" {
+		return e
+	}
 	switch e.Code {
 	case CodeUnauthenticated, CodeTokenExpired:
 		s.owe(ctx, now, s.addressCharge(r.origin, max(0, s.cfg.Rates.FailureCost-paid)))
@@ -138,15 +173,18 @@ func authError(err error) error {
 		return &Error{Code: CodeTokenExpired, Detail: err.Error(), Cause: err}
 	case errors.Is(err, identity.ErrKey):
 		return &Error{Code: CodeInvalidArgument, Detail: err.Error(), Cause: err}
+	case errors.Is(err, identity.ErrIssuerUnavailable):
+		return &Error{Code: CodeUnavailable, Detail: err.Error(), RetryAfter: refreshEvery, Cause: err}
 	}
 	return &Error{Code: CodeUnauthenticated, Detail: err.Error(), Cause: err}
 }
 
-// Renew implements Session.
+// Renew implements Session. It asks for no proof: the session has shown already
+// that it holds the identity's key, where that is asked for.
 func (s *session) Renew(ctx context.Context, token string) (UnixMilli, error) {
 	var expires UnixMilli
 	err := s.do(ctx, opRenew, ChannelID{}, func(c *call) error {
-		t, err := s.node.authenticate(ctx, s.origin, token, c.now)
+		t, err := s.node.verify(ctx, s.origin, token, c.now)
 		if err != nil {
 			return err
 		}

@@ -21,6 +21,9 @@ type Config struct {
 	PublicURL string                // issuer and audience of our tokens
 	TokenTTL  time.Duration         // 0: 15 minutes
 
+	Issuers      []identity.IssuerPolicy // whose tokens are taken besides our own; each may speak for every identity
+	RequireProof bool                    // refuse tokens that come without a proof of possession
+
 	NoSelfLogin bool // refuse challenge and login: tokens come from elsewhere
 	NoLegacy    bool // refuse enqueue and fetch without a channel
 

@@ -49,6 +49,8 @@ type Error struct {
 	MinVersion uint16        // with unsupported_version
 	MaxVersion uint16        // with unsupported_version
 
+	Nonce string // with unauthenticated: repeat the request with this nonce in its DPoP proof
+
 	Cause error // for operators; never shown to clients
 }
 

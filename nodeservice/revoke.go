@@ -96,6 +96,8 @@ func (s *Service) usable(t *identity.Token, now UnixMilli) error {
 	switch {
 	case Milli(t.ExpiresAt) <= now:
 		return Errorf(CodeTokenExpired, "the access token has expired; log in again")
+	case !s.verifier.StillTrusted(*t):
+		return Errorf(CodeUnauthenticated, "the key that signed the access token was withdrawn; log in again")
 	case s.revoked.has(t):
 		return Errorf(CodeUnauthenticated, "the access token was revoked; log in again")
 	}

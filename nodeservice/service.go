@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,6 +21,7 @@ type Service struct {
 	challenger *identity.Challenger // static after construction
 	issuer     *identity.Issuer     // static after construction
 	verifier   *identity.Verifier   // remembers a bounded number of tokens
+	nonces     *identity.NonceSource
 	accountKey []byte               // static after construction
 	members    *lru.Cache[membership, Channel]
 	revoked    *revoked
@@ -56,11 +58,18 @@ func New(cfg Config) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
+	tokens := identity.VerifierConfig{
+		Issuer: cfg.PublicURL, Audience: cfg.PublicURL, Keys: cfg.Keys, External: cfg.Issuers, Log: cfg.Log,
+	}
+	if err := tokens.Validate(); err != nil {
+		return nil, err
+	}
 	s := &Service{
 		cfg:        cfg,
 		challenger: identity.NewChallenger(cfg.Secret),
 		issuer:     identity.NewIssuer(identity.IssuerConfig{URL: cfg.PublicURL, Keys: cfg.Keys, TTL: cfg.TokenTTL}),
-		verifier:   identity.NewVerifier(identity.VerifierConfig{Issuer: cfg.PublicURL, Audience: cfg.PublicURL, Keys: cfg.Keys}),
+		verifier:   identity.NewVerifier(tokens),
+		nonces:     identity.NewNonceSource(cfg.Secret),
 		accountKey: derive(cfg.Secret, "account"),
 		members:    members,
 		revoked:    newRevoked(),
@@ -68,27 +77,37 @@ func New(cfg Config) (*Service, error) {
 		draining:   make(chan struct{}),
 	}
 	if err := s.loadRevocations(context.Background()); err != nil {
-		return nil, err
+		return nil, errors.Join(err, s.verifier.Close())
 	}
 	s.audit = newAuditor(cfg.Audit, derive(cfg.Secret, "audit"), cfg.Log)
 	return s, nil
 }
 
-// Run sweeps until ctx ends, and then returns nil.
+// refreshEvery is how often external issuers' keys are looked at: a withdrawn
+// key must be noticed though no token comes.
+const refreshEvery = 5 * time.Second
+
+// Run sweeps, and looks after external issuers' keys, until ctx ends; then it
+// returns nil.
 func (s *Service) Run(ctx context.Context) error {
-	if s.cfg.SweepEvery == 0 {
-		<-ctx.Done()
-		return nil
+	sweep := newTicker(s.cfg.SweepEvery)
+	defer sweep.stop()
+	refresh := newTicker(0)
+	if len(s.cfg.Issuers) > 0 {
+		refresh = newTicker(refreshEvery)
 	}
-	tick := time.NewTicker(s.cfg.SweepEvery)
-	defer tick.Stop()
+	defer refresh.stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-tick.C:
+		case <-sweep.c:
 			if err := s.Sweep(ctx); err != nil && ctx.Err() == nil {
 				s.cfg.Log.Warn("sweep failed, trying again later", "cause", AsError(err).Cause, "err", err)
+			}
+		case <-refresh.c:
+			if err := s.verifier.Refresh(ctx, s.now().Time()); err != nil && ctx.Err() == nil {
+				s.cfg.Log.Warn("the keys of an issuer could not be loaded; those at hand stay in force", "cause", err)
 			}
 		}
 	}
@@ -106,6 +125,7 @@ func (s *Service) Close() error {
 	s.close.Do(func() {
 		s.audit.flushFailures(s.now())
 		s.audit.close()
+		_ = s.verifier.Close() // of goroutines: cannot fail
 	})
 	return nil
 }
@@ -143,6 +163,9 @@ func (s *Service) capabilities() []string {
 	all := []string{"channels", "follow", "if-head", "key-packages", "message-id"}
 	if !s.cfg.NoSelfLogin {
 		all = append(all, "login")
+	}
+	if all = append(all, "dpop"); s.cfg.RequireProof {
+		all = append(all, "dpop-required")
 	}
 	return all
 }
