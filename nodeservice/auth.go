@@ -78,7 +78,11 @@ func (s *Service) checkLogin(ctx context.Context, req LoginRequest, now UnixMill
 
 // admitStranger is the path before there is a session: the address's limit.
 func (s *Service) admitStranger(ctx context.Context, op operation, from Origin, now UnixMilli) error {
-	if err := s.charge(ctx, from, now, []Charge{s.addressCharge(from, policies[op].cost)}); err != nil {
+	cost := policies[op].cost
+	if op == opAuthenticate {
+		cost = 0 // charged with the identity, once that is known
+	}
+	if err := s.charge(ctx, from, now, []Charge{s.addressCharge(from, cost)}); err != nil {
 		return err
 	}
 	if s.cfg.NoSelfLogin && op != opAuthenticate {
@@ -94,16 +98,31 @@ func (s *Service) addressCharge(from Origin, cost float64) Charge {
 // Authenticate implements Node.
 func (s *Service) Authenticate(ctx context.Context, from Origin, token string) (Session, error) {
 	now := s.now()
-	t, err := s.verify(ctx, from, token, now)
-	if err == nil {
-		err = s.prove(ctx, from.Proof, token, t, now)
-	}
+	sess, err := s.authenticate(ctx, from, token, now)
 	if err != nil {
 		s.counters.count(opAuthenticate, CodeOf(err))
 		r := record{event: opAuthenticate.String(), origin: from}
 		return nil, s.failedAuthentication(ctx, opAuthenticate, now, r, 0, err)
 	}
-	return s.newSession(from, t), nil
+	return sess, nil
+}
+
+// authenticate charges for the operation that follows: so a request that goes no
+// further, because it is malformed, costs the same.
+func (s *Service) authenticate(ctx context.Context, from Origin, token string, now UnixMilli) (*session, error) {
+	t, err := s.verify(ctx, from, token, now)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.prove(ctx, from.Proof, token, t, now); err != nil {
+		return nil, err
+	}
+	sess, c := s.newSession(from, t), &call{now: now}
+	if err := sess.payRequest(ctx, c, policies[opAuthenticate].cost); err != nil {
+		return nil, err
+	}
+	sess.paid.Store(&c.paid)
+	return sess, nil
 }
 
 // verify refuses an address in debt before it costs a signature check.

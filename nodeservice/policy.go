@@ -47,7 +47,7 @@ const (
 var policies = [operations]policy{
 	opChallenge:     {name: "challenge", cost: 1},
 	opLogin:         {name: "login", cost: 1, audit: recorded},
-	opAuthenticate:  {name: "authenticate"},
+	opAuthenticate:  {name: "authenticate", cost: 1},
 	opRenew:         {name: "renew", cost: 1},
 	opRevoke:        {name: "revoke", cost: 1, audit: writtenDown},
 	opCreateChannel: {name: "create_channel", cost: 1, audit: writtenDown},

@@ -82,13 +82,16 @@ func (s *Service) revoke(ctx context.Context, r Revocation) error {
 	return nil
 }
 
-// maxTokenLife bounds the lifetime of every token that a node accepts, also of
-// those that were issued before TokenTTL was changed.
-const maxTokenLife = 24 * time.Hour
+// oldestTTL bounds the TTL that our own tokens had before it was configured anew.
+const oldestTTL = 24 * time.Hour
 
-// lastExpiry is when the last token issued before t has expired anywhere.
+// lastExpiry is when the last token issued before t has expired, whoever issued it.
 func (s *Service) lastExpiry(t UnixMilli) UnixMilli {
-	return t.Add(max(maxTokenLife, s.cfg.TokenTTL) + time.Minute)
+	longest := max(oldestTTL, s.cfg.TokenTTL)
+	for _, issuer := range s.cfg.Issuers {
+		longest = max(longest, issuer.MaxLifetime)
+	}
+	return t.Add(longest + time.Minute)
 }
 
 // usable says whether a verified token may still be used.

@@ -22,7 +22,7 @@ type Service struct {
 	issuer     *identity.Issuer     // static after construction
 	verifier   *identity.Verifier   // remembers a bounded number of tokens
 	nonces     *identity.NonceSource
-	accountKey []byte               // static after construction
+	accountKey []byte // static after construction
 	members    *lru.Cache[membership, Channel]
 	revoked    *revoked
 	presence   *presence
@@ -143,19 +143,20 @@ func (s *Service) Ready(ctx context.Context) error {
 
 // Info implements Node.
 func (s *Service) Info(context.Context) (Info, error) {
+	now := s.now()
 	return Info{
 		MinVersion:    MinVersion,
 		MaxVersion:    MaxVersion,
 		Capabilities:  s.capabilities(),
 		Audience:      s.cfg.PublicURL,
 		Durability:    s.cfg.Store.Durability(),
-		ServerTime:    s.now(),
+		ServerTime:    now,
 		MaxPayload:    s.cfg.Quotas.MaxPayload,
 		MaxFetch:      MaxFetch,
 		MaxFetchBytes: MaxFetchBytes,
 		MaxWait:       MaxWait,
 		Legacy:        !s.cfg.NoLegacy,
-		JWKS:          s.cfg.Keys.JWKS(),
+		JWKS:          s.cfg.Keys.ValidAt(now.Time()).JWKS(),
 	}, nil
 }
 

@@ -17,6 +17,7 @@ type session struct {
 	id     Identity                       // static after construction
 	origin Origin                         // static after construction
 	token  atomic.Pointer[identity.Token] // replaced by Renew, never nil
+	paid   atomic.Pointer[[]Charge]       // what Authenticate charged for the first operation; taken by it
 	done   chan struct{}                  // closed by Close
 	close  sync.Once
 }
@@ -99,14 +100,8 @@ func (s *session) admit(ctx context.Context, p policy, target ChannelID, c *call
 	if err := s.valid(c.now); err != nil {
 		return err
 	}
-	rates := &s.node.cfg.Rates
-	if p.cost > 0 {
-		err := s.pay(ctx, c,
-			Charge{Bucket: "address/" + s.origin.bucket(), Cost: p.cost, Rate: rates.Address},
-			Charge{Bucket: "identity/" + s.id.Raw(), Cost: p.cost, Rate: rates.Identity})
-		if err != nil {
-			return err
-		}
+	if err := s.payRequest(ctx, c, p.cost); err != nil {
+		return err
 	}
 	if !p.member {
 		return nil
@@ -114,7 +109,22 @@ func (s *session) admit(ctx context.Context, p policy, target ChannelID, c *call
 	if err := s.member(ctx, target, c); err != nil || p.cost == 0 {
 		return err
 	}
-	return s.pay(ctx, c, Charge{Bucket: "channel/" + string(target[:]) + s.id.Raw(), Cost: p.cost, Rate: rates.Channel})
+	return s.pay(ctx, c, Charge{Bucket: "channel/" + string(target[:]) + s.id.Raw(), Cost: p.cost, Rate: s.node.cfg.Rates.Channel})
+}
+
+// payRequest charges the address and the identity, unless Authenticate did so
+// for this operation: a request charges each bucket once.
+func (s *session) payRequest(ctx context.Context, c *call, cost float64) error {
+	if cost == 0 {
+		return nil
+	}
+	if paid := s.paid.Swap(nil); paid != nil {
+		c.paid = *paid
+		return nil
+	}
+	return s.pay(ctx, c,
+		Charge{Bucket: "address/" + s.origin.bucket(), Cost: cost, Rate: s.node.cfg.Rates.Address},
+		Charge{Bucket: "identity/" + s.id.Raw(), Cost: cost, Rate: s.node.cfg.Rates.Identity})
 }
 
 // pay charges the call. What one limit refuses charges none: then the call gets
