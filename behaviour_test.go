@@ -44,6 +44,8 @@ func TestBehaviours(t *testing.T) {
 			Needs: nodetest.Native, Run: servesVersion0},
 		nodetest.Behaviour{Name: "a client built from version 0 gets an exception for an error",
 			Needs: nodetest.Native, Run: throwsAtVersion0},
+		nodetest.Behaviour{Name: "a client built from version 0 exchanges key packages, of any lifetime",
+			Needs: nodetest.Native, Run: exchangesAtVersion0},
 	)
 }
 

@@ -1,6 +1,8 @@
 package node_test
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"net"
 	"strings"
 	"time"
@@ -8,6 +10,7 @@ import (
 	"capnproto.org/go/capnp/v3/rpc"
 
 	"github.com/quicproquo/node/nodeservice"
+	"github.com/quicproquo/node/nodeservice/mls"
 	"github.com/quicproquo/node/nodeservice/nodetest"
 	"github.com/quicproquo/node/schema"
 	"github.com/quicproquo/node/schema/testdata/schema0"
@@ -182,4 +185,67 @@ func throwsAtVersion0(w *nodetest.World) {
 		}
 	}
 	check(w, alice.enqueue(bob.who.ID, "hello", alice.who.Token))
+}
+
+func (c *oldClient) upload(data []byte) (fingerprint []byte, err error) {
+	future, release := c.node.UploadKeyPackage(c.w.Ctx, func(p schema0.NodeService_uploadKeyPackage_Params) error {
+		if err := p.SetIdentityKey(c.who.ID.Bytes()); err != nil {
+			return err
+		}
+		if err := p.SetPackage(data); err != nil {
+			return err
+		}
+		return authorize(p.NewAuth, c.who.Token)
+	})
+	defer release()
+	results, err := future.Struct()
+	if err != nil {
+		return nil, err
+	}
+	fingerprint, err = results.Fingerprint()
+	return bytes.Clone(fingerprint), err
+}
+
+func (c *oldClient) claim(owner nodeservice.Identity) (data []byte, err error) {
+	future, release := c.node.FetchKeyPackage(c.w.Ctx, func(p schema0.NodeService_fetchKeyPackage_Params) error {
+		if err := p.SetIdentityKey(owner.Bytes()); err != nil {
+			return err
+		}
+		return authorize(p.NewAuth, c.who.Token)
+	})
+	defer release()
+	results, err := future.Struct()
+	if err != nil {
+		return nil, err
+	}
+	data, err = results.Package()
+	return bytes.Clone(data), err
+}
+
+// exchangesAtVersion0 uses a lifetime that is refused from version 1 on.
+func exchangesAtVersion0(w *nodetest.World) {
+	alice, bob := newOldClient(w), newOldClient(w)
+	now := w.Clock.Now()
+	built, err := mls.KeyPackageTemplate{
+		CipherSuite: mls.MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519, Signer: alice.who.Key.Signer(),
+		Credential: []byte("alice"), NotBefore: now.Add(-time.Hour), NotAfter: now.Add(365 * 24 * time.Hour),
+	}.Build()
+	check(w, err)
+	_, err = alice.who.Session.UploadKeyPackages(w.Ctx, nodeservice.UploadRequest{Packages: [][]byte{built.Bytes}})
+	if nodeservice.CodeOf(err) != nodeservice.CodeInvalidArgument {
+		w.T.Errorf("version 1 uploads a lifetime of a year: %v", err)
+	}
+	fingerprint, err := alice.upload(built.Bytes)
+	check(w, err)
+	if want := sha256.Sum256(built.Bytes); !bytes.Equal(fingerprint, want[:]) {
+		w.T.Error("the fingerprint is not the SHA-256 of what was uploaded")
+	}
+	data, err := bob.claim(alice.who.ID)
+	check(w, err)
+	if !bytes.Equal(data, built.Bytes) {
+		w.T.Error("the claimed key package is not the one that was uploaded")
+	}
+	if _, err := bob.claim(alice.who.ID); err == nil || !strings.Contains(err.Error(), "key package") {
+		w.T.Errorf("the exception is %v, want one about the key package", err)
+	}
 }

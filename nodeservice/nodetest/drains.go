@@ -46,6 +46,7 @@ func drainsTogether(w *World) {
 	seen := map[seq]bool{}
 	for len(seen) < n {
 		before := len(seen)
+		w.store.meet(len(readers))
 		for _, o := range all(len(readers), func(i int) (nodeservice.Page, error) {
 			return readers[i].Session.Fetch(w.Ctx, nodeservice.FetchRequest{Channel: id, Drain: true, Limit: 4})
 		}) {

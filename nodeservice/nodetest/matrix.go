@@ -37,7 +37,9 @@ func Run(t *testing.T, doors []Door, engines []Engine, further ...Behaviour) {
 			}
 		})
 	})
-	t.Log("\n" + m.table())
+	if !selected() {
+		t.Log("\n" + m.table())
+	}
 	t.Logf("searched %d bytes of log and audit of %d nodes for %d secrets", m.tally.bytes, m.tally.worlds, m.tally.secrets)
 	if !selected() {
 		m.demandAll(t)
@@ -88,14 +90,23 @@ func (m *matrix) search(t *testing.T, w *World) {
 // demandAll fails for every cell that should have run and did not, and if the
 // search for secrets had nothing to search.
 func (m *matrix) demandAll(t *testing.T) {
-	m.each(func(d Door, e Engine, b Behaviour) {
-		if b.Needs&^d.Has == 0 && m.cells[cell{d.Name, e.Name, b.Name}] == "" {
-			t.Errorf("did not run: %s/%s/%s", d.Name, e.Name, b.Name)
-		}
-	})
+	for _, missing := range m.missing() {
+		t.Errorf("did not run: %s/%s/%s", missing.door, missing.engine, missing.behaviour)
+	}
 	if m.tally.bytes == 0 || m.tally.secrets == 0 {
 		t.Error("nothing was written to the logs and audits: the search for secrets proves nothing")
 	}
+}
+
+// missing are the cells that should have run and did not.
+func (m *matrix) missing() (cells []cell) {
+	m.each(func(d Door, e Engine, b Behaviour) {
+		at := cell{d.Name, e.Name, b.Name}
+		if b.Needs&^d.Has == 0 && m.cells[at] == "" {
+			cells = append(cells, at)
+		}
+	})
+	return cells
 }
 
 // table is behaviour by (door, engine); "-" is a door that lacks what is needed.

@@ -83,7 +83,7 @@ func Behaviours() []Behaviour {
 	var all []Behaviour
 	for _, chapter := range [][]Behaviour{
 		conversations, logins, sessions, channels, strangers, messages, idempotency, drains, waits,
-		expiry, quotas, rates, legacy, keyPackages, claims, streams, windows, streamEnds, faults,
+		expiry, quotas, rates, legacy, keyPackages, claims, streams, announcements, windows, streamEnds, faults,
 	} {
 		all = append(all, chapter...)
 	}

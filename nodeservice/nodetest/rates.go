@@ -15,7 +15,7 @@ var rates = []Behaviour{
 		longSessions(cfg)
 		cfg.Rates.Address = nodeservice.Per(30, 10*time.Hour)
 	}, Run: limitedByAddress},
-	{Name: "one address does not spend another's limit, and an IPv6 /64 is one address", Needs: Origins, Config: func(cfg *nodeservice.Config) {
+	{Name: "one address does not spend another's limit, and 64 bits of IPv6 are one address", Needs: Origins, Config: func(cfg *nodeservice.Config) {
 		cfg.Rates.Address = nodeservice.Per(5, 10*time.Hour)
 	}, Run: addressesApart},
 	{Name: "a failed authentication costs its address ten requests", Config: func(cfg *nodeservice.Config) {

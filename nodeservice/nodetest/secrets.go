@@ -43,17 +43,25 @@ func (s *secrets) count() int {
 	return len(s.list)
 }
 
-// search fails for every secret that text contains, in whatever spelling.
+// search fails for every secret that text contains.
 func (s *secrets) search(t *testing.T, where string, text []byte) {
+	for _, what := range s.in(text) {
+		t.Errorf("the %s contains a %s", where, what)
+	}
+}
+
+// in names the secrets that text contains, in whatever spelling.
+func (s *secrets) in(text []byte) (found []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, secret := range s.list {
 		for spelling, spelled := range secret.spellings() {
 			if bytes.Contains(text, spelled) {
-				t.Errorf("the %s contains a %s (%s)", where, secret.what, spelling)
+				found = append(found, secret.what+" ("+spelling+")")
 			}
 		}
 	}
+	return found
 }
 
 // spellings are the bytes as they might be written: of the first 24 only, so

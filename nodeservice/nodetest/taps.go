@@ -3,6 +3,7 @@ package nodetest
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/quicproquo/node/nodeservice"
 )
@@ -50,9 +51,10 @@ type tap struct {
 	nodeservice.Store
 	read *counter[nodeservice.Queue]
 
-	mu   sync.Mutex
-	mode failure // guarded by mu
-	free float64 // guarded by mu: what Free says; 0: the truth
+	mu      sync.Mutex
+	mode    failure     // guarded by mu
+	free    float64     // guarded by mu: what Free says; 0: the truth
+	meeting *rendezvous // guarded by mu: where reads wait for one another; nil: they do not
 }
 
 // failure says when a tap fails.
@@ -110,7 +112,41 @@ func (s *tap) Append(ctx context.Context, req nodeservice.Append) (nodeservice.A
 func (s *tap) Read(ctx context.Context, req nodeservice.Read) (nodeservice.QueuePage, error) {
 	page, err := through(ctx, s, s.Store.Read, req)
 	s.read.add(req.Queue)
+	s.mu.Lock()
+	meeting := s.meeting
+	s.mu.Unlock()
+	if meeting != nil {
+		meeting.arrive()
+	}
 	return page, err
+}
+
+// meet has the next n reads wait for one another before they answer, so that
+// what they decide, they decide on the same state.
+func (s *tap) meet(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.meeting = &rendezvous{missing: n, met: make(chan struct{})}
+}
+
+// rendezvous lets callers go on once all have come. It gives up on those that
+// do not: a core may well read for one caller at a time.
+type rendezvous struct {
+	mu      sync.Mutex
+	missing int // guarded by mu
+	met     chan struct{}
+}
+
+func (r *rendezvous) arrive() {
+	r.mu.Lock()
+	if r.missing--; r.missing == 0 {
+		close(r.met)
+	}
+	r.mu.Unlock()
+	select {
+	case <-r.met:
+	case <-time.After(2 * time.Second):
+	}
 }
 
 // Ack implements nodeservice.Store.

@@ -38,6 +38,19 @@ func (f *feed) later(id channelID, from seq, payloads [][]byte) {
 	}
 }
 
+// isFull demands that a stream, being read, waits for anything but messages: it
+// is woken by a notice about the reader's key packages.
+func (f *feed) isFull(reader *Actor) {
+	f.w.T.Helper()
+	waiting := start(func() (nodeservice.Event, error) { return f.stream.Next(f.w.Ctx) })
+	reader.upload(reader.keyPackages(1)...)
+	answer := <-waiting
+	f.w.ok(answer.err)
+	if _, ok := answer.value.(nodeservice.KeyPackagesLowEvent); !ok {
+		f.w.T.Fatalf("event %s in a full window", describe(answer.value))
+	}
+}
+
 // quarterOfWindow: after the share, only the other channel's message comes.
 func quarterOfWindow(w *World) {
 	alice, bob, id := w.pair()
@@ -67,6 +80,7 @@ func wholeWindow(w *World) {
 	payloads := alice.sendAll(id, window+2)
 	f := bob.follow(nodeservice.FollowRequest{Channel: id})
 	f.messages(id, 1, payloads[:window])
+	f.isFull(bob)
 	f.ack(id, 1)
 	equal(w, "acked", next[nodeservice.AckedEvent](f).Through, 1)
 	f.message(id, window+1, payloads[window])
@@ -81,6 +95,7 @@ func smallWindow(w *World) {
 	payloads := alice.sendAll(id, 5)
 	f := bob.follow(nodeservice.FollowRequest{Channel: id, Window: nodeservice.Window{Messages: 2}})
 	f.messages(id, 1, payloads[:2])
+	f.isFull(bob)
 	f.ack(id, 1)
 	equal(w, "acked", next[nodeservice.AckedEvent](f).Through, 1)
 	f.message(id, 3, payloads[2])
