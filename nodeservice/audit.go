@@ -3,8 +3,6 @@ package nodeservice
 import (
 	"bufio"
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -20,7 +18,7 @@ import (
 // and channels appear as keyed pseudonyms, addresses cut to /24 or /48; there
 // is never a payload, a token or a key in it.
 type auditor struct {
-	key     []byte // static after construction
+	names   *keyedHash // makes pseudonyms
 	log     *slog.Logger
 	queue   chan entry // bounded; closed by close, under mu
 	done    chan struct{}
@@ -56,7 +54,8 @@ type record struct {
 
 // entry is a record on its way to the sink.
 type entry struct {
-	line    line
+	record  record
+	at      UnixMilli
 	written chan<- error // nil: nobody waits
 }
 
@@ -83,12 +82,12 @@ type suppressed struct {
 }
 
 // newAuditor starts the goroutine that owns the sink; close ends it.
-func newAuditor(sink io.Writer, key []byte, log *slog.Logger) *auditor {
+func newAuditor(sink io.Writer, names *keyedHash, log *slog.Logger) *auditor {
 	failures, err := lru.New[string, suppressed](auditedAddresses)
 	if err != nil {
 		panic(err) // the constant above is positive
 	}
-	a := &auditor{key: key, log: log, failures: failures, queue: make(chan entry, auditQueue), done: make(chan struct{})}
+	a := &auditor{names: names, log: log, failures: failures, queue: make(chan entry, auditQueue), done: make(chan struct{})}
 	go a.run(sink)
 	return a
 }
@@ -100,10 +99,10 @@ func (a *auditor) run(sink io.Writer) {
 	out := bufio.NewWriterSize(sink, auditBufferedSize)
 	encoder := json.NewEncoder(out)
 	for e := range a.queue {
-		err := encoder.Encode(e.line)
+		err := encoder.Encode(a.line(e.record, e.at))
 		if n := len(a.queue); n == 0 {
 			if dropped := a.dropped.Swap(0); dropped > 0 {
-				err = errors.Join(err, encoder.Encode(line{Time: e.line.Time, Event: "audit_dropped", Count: int(dropped)}))
+				err = errors.Join(err, encoder.Encode(a.line(record{event: "audit_dropped", count: int(dropped)}, e.at)))
 			}
 			err = errors.Join(err, out.Flush())
 		} else if e.written != nil {
@@ -131,7 +130,7 @@ func (a *auditor) write(ctx context.Context, r record, now UnixMilli, wait bool)
 	if a.closed {
 		return shuttingDown()
 	}
-	e := entry{line: a.line(r, now)}
+	e := entry{record: r, at: now}
 	if !wait {
 		select {
 		case a.queue <- e:
@@ -182,9 +181,8 @@ func (a *auditor) pseudonym(name string) string {
 	if name == "" {
 		return ""
 	}
-	mac := hmac.New(sha256.New, a.key)
-	mac.Write([]byte(name))
-	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:pseudonymBytes])
+	sum := a.names.of(name)
+	return base64.RawURLEncoding.EncodeToString(sum[:pseudonymBytes])
 }
 
 // recordFailure writes a refusal down, or beyond the limit only counts it: an

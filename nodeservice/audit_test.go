@@ -10,7 +10,7 @@ import (
 
 func TestAuditTellsPseudonymsOnly(t *testing.T) {
 	var sink bytes.Buffer
-	a := newAuditor(&sink, []byte("key"), nil)
+	a := newAuditor(&sink, newKeyedHash([]byte("secret"), "test"), nil)
 	id := newIdentity(t)
 	origin := Origin{Address: mustAddr("203.0.113.77"), Door: "http"}
 	r := record{event: "send", origin: origin, actor: id, channel: ChannelID{1}}
@@ -44,7 +44,7 @@ func (s *stuckSink) Write(p []byte) (int, error) {
 
 func TestAuditCountsWhatAStuckSinkDrops(t *testing.T) {
 	sink := &stuckSink{entered: make(chan struct{}), release: make(chan struct{})}
-	a := newAuditor(sink, []byte("key"), nil)
+	a := newAuditor(sink, newKeyedHash([]byte("secret"), "test"), nil)
 	send := func() {
 		if err := a.write(t.Context(), record{event: "send"}, 1, false); err != nil {
 			t.Fatal(err)
@@ -70,7 +70,7 @@ func TestAuditCountsWhatAStuckSinkDrops(t *testing.T) {
 }
 
 func TestAuditFailureRefusesWhatMustBeWrittenDown(t *testing.T) {
-	a := newAuditor(failingSink{}, []byte("key"), discardLog())
+	a := newAuditor(failingSink{}, newKeyedHash([]byte("secret"), "test"), discardLog())
 	defer a.close()
 	if err := a.write(t.Context(), record{event: "create_channel"}, 1, true); CodeOf(err) != CodeUnavailable {
 		t.Fatalf("the sink failed, and the answer is %v", err)
@@ -83,7 +83,7 @@ func (failingSink) Write([]byte) (int, error) { return 0, io.ErrShortWrite }
 
 func TestSuppressedFailuresAreBoundedAndCounted(t *testing.T) {
 	var sink bytes.Buffer
-	a := newAuditor(&sink, []byte("key"), nil)
+	a := newAuditor(&sink, newKeyedHash([]byte("secret"), "test"), nil)
 	one := Origin{Address: mustAddr("198.51.100.1")}
 	for range 3 {
 		a.suppress(one)

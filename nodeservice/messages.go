@@ -122,8 +122,9 @@ func appendError(done Appended) error {
 	case AppendReused:
 		return Errorf(CodeMessageIDReused, "this messageId was used for other bytes; a retry sends the same bytes, a new message a new id")
 	case AppendHeadMoved:
-		e := Errorf(CodePreconditionFailed, "the channel's head is %d; read up to it and send again", done.Head)
-		e.Head = &done.Head
+		head := done.Head // of its own, so that done need not escape
+		e := Errorf(CodePreconditionFailed, "the channel's head is %d; read up to it and send again", head)
+		e.Head = &head
 		return e
 	case AppendQueueFull:
 		return Errorf(CodeMailboxFull, "the recipient's queue is full until messages are acknowledged or expire")

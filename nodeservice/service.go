@@ -2,8 +2,6 @@ package nodeservice
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
 	"errors"
 	"sync"
 	"sync/atomic"
@@ -22,7 +20,7 @@ type Service struct {
 	issuer     *identity.Issuer     // static after construction
 	verifier   *identity.Verifier   // remembers a bounded number of tokens
 	nonces     *identity.NonceSource
-	accountKey []byte // static after construction
+	accounts   *keyedHash // names accounts
 	members    *lru.Cache[membership, Channel]
 	revoked    *revoked
 	presence   *presence
@@ -70,7 +68,7 @@ func New(cfg Config) (*Service, error) {
 		issuer:     identity.NewIssuer(identity.IssuerConfig{URL: cfg.PublicURL, Keys: cfg.Keys, TTL: cfg.TokenTTL}),
 		verifier:   identity.NewVerifier(tokens),
 		nonces:     identity.NewNonceSource(cfg.Secret),
-		accountKey: derive(cfg.Secret, "account"),
+		accounts:   newKeyedHash(cfg.Secret, "account"),
 		members:    members,
 		revoked:    newRevoked(),
 		presence:   newPresence(),
@@ -79,7 +77,7 @@ func New(cfg Config) (*Service, error) {
 	if err := s.loadRevocations(context.Background()); err != nil {
 		return nil, errors.Join(err, s.verifier.Close())
 	}
-	s.audit = newAuditor(cfg.Audit, derive(cfg.Secret, "audit"), cfg.Log)
+	s.audit = newAuditor(cfg.Audit, newKeyedHash(cfg.Secret, "audit"), cfg.Log)
 	return s, nil
 }
 
@@ -189,16 +187,7 @@ func rise(v *atomic.Int64, to, step int64) int64 {
 }
 
 // account is the keyed hash that id's quotas are counted by.
-func (s *Service) account(id Identity) (a Account) {
-	mac := hmac.New(sha256.New, s.accountKey)
-	mac.Write([]byte(id.Raw()))
-	copy(a[:], mac.Sum(nil))
-	return a
-}
-
-// derive makes one key of many from the installation's secret.
-func derive(secret []byte, purpose string) []byte {
-	mac := hmac.New(sha256.New, secret)
-	mac.Write([]byte("quicproquo node " + purpose))
-	return mac.Sum(nil)
+func (s *Service) account(id Identity) Account {
+	sum := s.accounts.of(id.Raw())
+	return Account(sum[:len(Account{})])
 }
