@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/quicproquo/node/nodeservice"
@@ -23,17 +22,17 @@ func (g *Gateway) open(h openHandler) http.HandlerFunc {
 	}
 }
 
-// as makes a handler of h, called with the session of the request's bearer token.
+// as makes a handler of h, called with the session of the request's access token.
 func (g *Gateway) as(h sessionHandler) http.HandlerFunc {
 	return g.open(func(w http.ResponseWriter, r *http.Request) error {
 		if err := acceptable(r); err != nil {
 			return err
 		}
-		token, err := bearer(r)
+		token, err := accessToken(r)
 		if err != nil {
 			return err
 		}
-		s, err := g.node.Authenticate(r.Context(), g.origin(r), token)
+		s, err := g.authenticate(r, token)
 		if err != nil {
 			return err
 		}
@@ -42,29 +41,16 @@ func (g *Gateway) as(h sessionHandler) http.HandlerFunc {
 	})
 }
 
-// bearer is the token of the Authorization header (RFC 6750 section 2.1); "" if
-// there is none, which the core refuses and counts as it does any failure.
-func bearer(r *http.Request) (string, error) {
-	all := r.Header.Values("Authorization")
-	switch len(all) {
-	case 0:
-		return "", nil
-	case 1:
-		scheme, token, _ := strings.Cut(all[0], " ")
-		if strings.EqualFold(scheme, "Bearer") {
-			return strings.TrimSpace(token), nil
-		}
-		return "", nil
+// authenticate opens the session of a token, and of the proof of possession that
+// came with it in the same request.
+func (g *Gateway) authenticate(r *http.Request, token string) (nodeservice.Session, error) {
+	proof, err := g.proof(r)
+	if err != nil {
+		return nil, err
 	}
-	return "", invalidf("the Authorization header appears twice")
-}
-
-// authenticateHeader is the challenge of a 401 (RFC 6750 section 3).
-func authenticateHeader(r *http.Request) string {
-	if r.Header.Get("Authorization") == "" {
-		return "Bearer"
-	}
-	return `Bearer error="invalid_token"`
+	from := g.origin(r)
+	from.Proof = proof
+	return g.node.Authenticate(r.Context(), from, token)
 }
 
 func (g *Gateway) challenge(w http.ResponseWriter, r *http.Request) error {

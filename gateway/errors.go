@@ -112,7 +112,7 @@ func (g *Gateway) fail(w http.ResponseWriter, r *http.Request, err error) {
 	h.Set("Cache-Control", "no-store")
 	switch p.Status {
 	case http.StatusUnauthorized:
-		h.Set("WWW-Authenticate", authenticateHeader(r))
+		writeChallenges(h, r, err)
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
 		h.Set("Retry-After", retryAfterSeconds(p.RetryAfterMS))
 	}

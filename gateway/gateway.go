@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"sync/atomic"
 
 	"github.com/go-chi/chi/v5"
@@ -19,14 +20,16 @@ import (
 type Config struct {
 	Node nodeservice.Node
 
-	// PublicURL is where clients find the gateway: pages of its origin may use it.
+	// PublicURL is where clients find the gateway: pages of its origin may use it,
+	// and a DPoP proof that was sent to its host must name it.
 	PublicURL string // "": only pages of the request's own host
 
 	// AllowedOrigins are further origins whose pages may use the gateway, such as
 	// "https://app.example.com".
 	AllowedOrigins []string
 
-	// TrustedProxies are the peers whose X-Forwarded-For is believed.
+	// TrustedProxies are the peers whose X-Forwarded-For and X-Forwarded-Proto are
+	// believed.
 	TrustedProxies []netip.Prefix
 
 	// Ready says whether the node can serve; its error is logged, never shown.
@@ -40,6 +43,7 @@ type Config struct {
 type Gateway struct {
 	node       nodeservice.Node
 	origins    origins
+	public     url.URL // of Config.PublicURL; zero: there is none
 	proxies    []netip.Prefix
 	ready      func(ctx context.Context) error
 	maxPayload int
@@ -64,6 +68,9 @@ func New(c Config) (*Gateway, error) {
 	g := &Gateway{
 		node: c.Node, origins: allowed, proxies: c.TrustedProxies,
 		ready: c.Ready, maxPayload: c.MaxPayload, log: c.Log,
+	}
+	if own, err := url.Parse(c.PublicURL); err == nil {
+		g.public = *own
 	}
 	if g.ready == nil {
 		g.ready = func(context.Context) error { return nil }

@@ -79,7 +79,7 @@ func (g *Gateway) openStream(s *stream, r *http.Request, h handshake, request fu
 	if g.closing.Err() != nil {
 		return &nodeservice.Error{Code: nodeservice.CodeUnavailable, Detail: "the node is shutting down", RetryAfter: comeBackAfter()}
 	}
-	session, err := g.node.Authenticate(r.Context(), g.origin(r), h.token)
+	session, err := g.authenticate(r, h.token)
 	if err != nil {
 		return err
 	}
@@ -104,7 +104,7 @@ func readHandshake(w http.ResponseWriter, r *http.Request) (h handshake, err err
 		return h, invalidf("offer the WebSocket subprotocol %s", codecs[0].subprotocol)
 	}
 	h.codec = codecs[i]
-	if h.token, err = bearer(r); err != nil {
+	if h.token, err = accessToken(r); err != nil {
 		return h, err
 	}
 	for _, offer := range offered {
