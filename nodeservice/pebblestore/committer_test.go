@@ -131,6 +131,9 @@ func TestFailedSync(t *testing.T) {
 	if _, _, err := s.Sweep(t.Context(), testNow); ns.CodeOf(err) != ns.CodeUnavailable {
 		t.Errorf("a sweep after a failed sync: %v", err)
 	}
+	if _, err := s.Free(t.Context()); ns.CodeOf(err) != ns.CodeUnavailable { // readiness asks it
+		t.Errorf("free space after a failed sync: %v", err)
+	}
 	again := open(t, fs.crash())
 	if p := page(t, again, q); p.Head != 1 || string(p.Messages[0].Payload) != "kept" {
 		t.Errorf("after a restart: %+v", p)
