@@ -38,17 +38,23 @@ interface NodeService @0xf1b2c3d4e5f60718 {
   createChannel @5 (peerKey :Data, auth :Auth, version :UInt16)
     -> (channelId :Data, channel :Channel, created :Bool, error :NodeError);
 
-  listChannels @6 (peerKey :Data, cursor :Data, limit :UInt32, auth :Auth, version :UInt16)
+  listChannels @6 (peerKey :Data, cursor :Data, limit :UInt32, auth :Auth, version :UInt16,
+                   channelId :Data)
     -> (channels :List(Channel), nextCursor :Data, error :NodeError);
+  # With `channelId`, that one channel alone; channelNotFound if the caller has none such.
 
-  ack @7 (channelId :Data, through :UInt64, auth :Auth, version :UInt16)
+  ack @7 (channelId :Data, through :UInt64, auth :Auth, version :UInt16, streamId :UInt32)
     -> (error :NodeError);
+  # With `streamId`, an acknowledgement within that stream of this capability: it
+  # charges no limit, and nothing above what the stream delivered is acknowledged.
 
-  challenge @8 (identityKey :Data, version :UInt16)
+  challenge @8 (identityKey :Data, version :UInt16, client :Auth)
     -> (nonce :Data, audience :Text, expiresAt :Int64, error :NodeError);
 
-  login @9 (identityKey :Data, nonce :Data, signature :Data, version :UInt16, revokeOlder :Bool)
+  login @9 (identityKey :Data, nonce :Data, signature :Data, version :UInt16, revokeOlder :Bool,
+            client :Auth)
     -> (accessToken :Data, expiresAt :Int64, session :NodeService, error :NodeError);
+  # Of `client`, here and in challenge, only clientAddress means anything.
 
   authenticate @10 (auth :Auth, version :UInt16)
     -> (session :NodeService, identityKey :Data, expiresAt :Int64, error :NodeError);
@@ -64,10 +70,13 @@ interface NodeService @0xf1b2c3d4e5f60718 {
   info @13 (version :UInt16) -> (info :Info, error :NodeError);
 
   follow @14 (sink :EventSink, channelId :Data, after :UInt64, window :UInt32, auth :Auth,
-              version :UInt16)
+              version :UInt16, streamId :UInt32, unanswered :UInt32)
     -> (error :NodeError);
   # An empty channelId follows all channels. Answers when the stream has ended:
-  # cancel the call to stop it. `window` events at most are outstanding (0: 128).
+  # cancel the call to stop it. `window` messages at most are delivered above what
+  # is acknowledged (0: 128), and `unanswered` events sent without an answer of the
+  # sink (0: as `window`). `streamId` is the client's name for the stream, for ack;
+  # no other open stream of the capability has it. 0: none.
 
   renew @15 (auth :Auth, version :UInt16) -> (expiresAt :Int64, error :NodeError);
   # On a bound capability: go on with a newer token of the same identity.
@@ -84,6 +93,11 @@ struct Auth @0xe0c1d2a3b4f50617 {
   accessToken @0 :Data;
   clientAddress @1 :Text;
   # Of the client behind a gateway that stands apart; honoured from configured peers only.
+  proof @2 :Text;
+  method @3 :Text;
+  url @4 :Text;
+  # The DPoP proof (RFC 9449) of a client behind a gateway that stands apart, and the
+  # method and the URL of the request that it came with; likewise.
 }
 
 struct IfHead @0xd35b8f6a0e7c9214 {
@@ -174,6 +188,7 @@ struct NodeError @0xb14c6de7f8091a2b {
   head @3 :UInt64;         # with preconditionFailed, and after beyond head
   minVersion @4 :UInt16;   # with unsupportedVersion
   maxVersion @5 :UInt16;
+  nonce @6 :Text;          # with unauthenticated: for the DPoP proof of another attempt
 
   enum Code @0xea6c38d2915f07b4 {
     unspecified @0;

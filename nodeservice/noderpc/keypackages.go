@@ -15,14 +15,10 @@ const keyPackagesLane = "key packages"
 // one key package at a time.
 func (o *object) UploadKeyPackage(ctx context.Context, call schema.NodeService_uploadKeyPackage) error {
 	args := call.Args()
-	owner, pkg, err := decodeUpload(args)
+	req, err := decodeUpload(args)
 	r := newRequest(call.Call, args).with(keyPackagesLane, err)
-	req := nodeservice.UploadRequest{Packages: [][]byte{pkg}, AnyLength: r.version == 0}
 	return answer(ctx, o, r, call.AllocResults,
 		func(ctx context.Context, s nodeservice.Session) ([]nodeservice.Fingerprint, error) {
-			if err := ownKey(s, owner); err != nil {
-				return nil, err
-			}
 			return s.UploadKeyPackages(ctx, req)
 		},
 		func(res schema.NodeService_uploadKeyPackage_Results, prints []nodeservice.Fingerprint) error {
@@ -30,25 +26,14 @@ func (o *object) UploadKeyPackage(ctx context.Context, call schema.NodeService_u
 		})
 }
 
-// ownKey is the one check of a door: identityKey of uploadKeyPackage has been
-// redundant since sessions exist. The core never sees it; it takes the owner from
-// the session alone.
-func ownKey(s nodeservice.Session, owner nodeservice.Identity) error {
-	if owner != (nodeservice.Identity{}) && owner != s.Identity() {
-		return nodeservice.Errorf(nodeservice.CodePermissionDenied,
-			"key packages are uploaded for oneself: leave identityKey empty, or give the caller's own")
+func decodeUpload(args schema.NodeService_uploadKeyPackage_Params) (req nodeservice.UploadRequest, err error) {
+	req.AnyLength = args.Version() == 0
+	if req.Owner, err = key(args.IdentityKey()); err != nil {
+		return req, err
 	}
-	return nil
-}
-
-func decodeUpload(
-	args schema.NodeService_uploadKeyPackage_Params,
-) (owner nodeservice.Identity, pkg []byte, err error) {
-	if owner, err = key(args.IdentityKey()); err != nil {
-		return owner, nil, err
-	}
-	pkg, err = data(args.Package())
-	return owner, pkg, err
+	pkg, err := data(args.Package())
+	req.Packages = [][]byte{pkg}
+	return req, err
 }
 
 // UploadKeyPackages implements schema.NodeService_Server.
