@@ -8,9 +8,10 @@ import (
 	"github.com/quicproquo/node/nodeservice"
 )
 
-// origin says where a request comes from, for the core's limits and its audit.
+// origin says where a request comes from, for the core's limits and its audit, and
+// where the core says what they have left.
 func (g *Gateway) origin(r *http.Request) nodeservice.Origin {
-	return nodeservice.Origin{Address: clientAddress(r, g.proxies), Door: "http"}
+	return nodeservice.Origin{Address: clientAddress(r, g.proxies), Door: "http", Budget: budgetOf(r)}
 }
 
 // clientAddress is the address of the client. Only what a trusted proxy appended

@@ -58,7 +58,7 @@ func (g *Gateway) challenge(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	var id nodeservice.Identity
-	if err := readJSON(w, r, smallBody, must("identity", identityField(&id))); err != nil {
+	if err := g.readJSON(w, r, smallBody, must("identity", identityField(&id))); err != nil {
 		return err
 	}
 	c, err := g.node.Challenge(r.Context(), g.origin(r), id)
@@ -77,7 +77,7 @@ func (g *Gateway) login(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	var req nodeservice.LoginRequest
-	err := readJSON(w, r, smallBody,
+	err := g.readJSON(w, r, smallBody,
 		must("identity", identityField(&req.Identity)),
 		must("nonce", bytesField(&req.Nonce)),
 		must("signature", bytesField(&req.Signature)),

@@ -23,7 +23,7 @@ func channelOf(v nodeservice.ChannelView) channel {
 
 func (g *Gateway) createChannel(w http.ResponseWriter, r *http.Request, s nodeservice.Session) error {
 	var peer nodeservice.Identity
-	if err := readJSON(w, r, smallBody, must("peer", identityField(&peer))); err != nil {
+	if err := g.readJSON(w, r, smallBody, must("peer", identityField(&peer))); err != nil {
 		return err
 	}
 	view, created, err := s.CreateChannel(r.Context(), peer)
@@ -59,8 +59,17 @@ func (g *Gateway) listChannels(w http.ResponseWriter, r *http.Request, s nodeser
 	}
 	if page.Next != nil {
 		answer.NextCursor = (*octets)(&page.Next)
+		w.Header().Set("Link", nextPage(r, page.Next))
 	}
 	return writeJSON(w, http.StatusOK, answer)
+}
+
+// nextPage is the link to the page after this one (RFC 8288): the same request,
+// with the cursor that goes on from here.
+func nextPage(r *http.Request, cursor octets) string {
+	values := r.URL.Query()
+	values.Set("cursor", strictBase64.EncodeToString(cursor))
+	return "<" + r.URL.EscapedPath() + "?" + values.Encode() + `>; rel="next"`
 }
 
 func channelsRequest(r *http.Request) (req nodeservice.ChannelsRequest, err error) {

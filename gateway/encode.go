@@ -56,9 +56,10 @@ const (
 )
 
 // transferTime is how long n bytes may take to cross the network.
-func transferTime(n int) time.Duration {
-	return patience + time.Duration(n)*time.Second/slowest
-}
+func transferTime(n int) time.Duration { return patience + lineTime(n) }
+
+// lineTime is what n bytes take on a slow line.
+func lineTime(n int) time.Duration { return time.Duration(n) * time.Second / slowest }
 
 // writeBody answers. A peer that does not read for too long loses the connection.
 func writeBody(w http.ResponseWriter, status int, mediaType string, body []byte) {

@@ -141,6 +141,5 @@ func (g *Gateway) logFailure(w http.ResponseWriter, r *http.Request, p problem, 
 // retryAfterSeconds rounds up (RFC 9110 section 10.2.3 has whole seconds); where
 // no time is known, a second is a civil one.
 func retryAfterSeconds(ms int64) string {
-	wait := time.Duration(ms) * time.Millisecond
-	return strconv.FormatInt(max(1, int64((wait+time.Second-1)/time.Second)), 10)
+	return strconv.FormatInt(max(1, seconds(time.Duration(ms)*time.Millisecond)), 10)
 }

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"net/url"
 	"sync/atomic"
+	"time"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
@@ -35,8 +36,9 @@ type Config struct {
 	// Ready says whether the node can serve; its error is logged, never shown.
 	Ready func(ctx context.Context) error // nil: always
 
-	MaxPayload int          // bytes of one message; 0: 5 MiB
-	Log        *slog.Logger // nil: discarded
+	MaxPayload int           // bytes of one message; 0: 5 MiB
+	Patience   time.Duration // for a body to arrive, beside what its size takes on a slow line; 0: 10 s
+	Log        *slog.Logger  // nil: discarded
 }
 
 // Gateway is the HTTP door. It is an http.Handler; Shutdown ends its streams.
@@ -47,6 +49,7 @@ type Gateway struct {
 	proxies    []netip.Prefix
 	ready      func(ctx context.Context) error
 	maxPayload int
+	patience   time.Duration
 	log        *slog.Logger
 	router     *chi.Mux
 
@@ -67,7 +70,7 @@ func New(c Config) (*Gateway, error) {
 	}
 	g := &Gateway{
 		node: c.Node, origins: allowed, proxies: c.TrustedProxies,
-		ready: c.Ready, maxPayload: c.MaxPayload, log: c.Log,
+		ready: c.Ready, maxPayload: c.MaxPayload, patience: c.Patience, log: c.Log,
 	}
 	if own, err := url.Parse(c.PublicURL); err == nil {
 		g.public = *own
@@ -77,6 +80,9 @@ func New(c Config) (*Gateway, error) {
 	}
 	if g.maxPayload == 0 {
 		g.maxPayload = 5 << 20
+	}
+	if g.patience == 0 {
+		g.patience = patience
 	}
 	if g.log == nil {
 		g.log = slog.New(slog.DiscardHandler)
@@ -93,7 +99,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) { g.router.S
 // are called with the session of the one that came.
 func (g *Gateway) routes() *chi.Mux {
 	r := chi.NewRouter()
-	r.Use(g.recoverPanics, g.requestID, limitBodies, g.crossOrigin, g.options, middleware.GetHead)
+	r.Use(g.recoverPanics, g.requestID, g.limitBodies, g.crossOrigin, g.options, middleware.GetHead)
 	r.NotFound(g.open(notFound))
 	r.MethodNotAllowed(g.open(g.methodNotAllowed))
 

@@ -14,7 +14,7 @@ var uploadBody = nodeservice.MaxUpload*(strictBase64.EncodedLen(nodeservice.MaxK
 
 func (g *Gateway) uploadKeyPackages(w http.ResponseWriter, r *http.Request, s nodeservice.Session) error {
 	var req nodeservice.UploadRequest
-	err := readJSON(w, r, uploadBody,
+	err := g.readJSON(w, r, uploadBody,
 		must("key_packages", packagesField(&req.Packages)),
 		may("last_resort", boolField(&req.LastResort)))
 	if err != nil {
@@ -77,7 +77,7 @@ func (g *Gateway) keyPackageStatus(w http.ResponseWriter, r *http.Request, s nod
 }
 
 func (g *Gateway) claimKeyPackage(w http.ResponseWriter, r *http.Request, s nodeservice.Session) error {
-	req, err := claimRequest(w, r)
+	req, err := g.claimRequest(w, r)
 	if err != nil {
 		return err
 	}
@@ -94,14 +94,14 @@ func (g *Gateway) claimKeyPackage(w http.ResponseWriter, r *http.Request, s node
 }
 
 // claimRequest reads a claim; a body that is not there is one without wishes.
-func claimRequest(w http.ResponseWriter, r *http.Request) (req nodeservice.ClaimRequest, err error) {
+func (g *Gateway) claimRequest(w http.ResponseWriter, r *http.Request) (req nodeservice.ClaimRequest, err error) {
 	if req.Owner, err = parseIdentity(chi.URLParam(r, "identity")); err != nil {
 		return req, err
 	}
 	if r.ContentLength == 0 {
 		return req, nil
 	}
-	err = readJSON(w, r, smallBody,
+	err = g.readJSON(w, r, smallBody,
 		may("claim_id", claimIDField(&req.ClaimID)),
 		may("suites", suitesField(&req.Suites)))
 	return req, err

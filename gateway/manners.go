@@ -13,19 +13,28 @@ import (
 	"github.com/quicproquo/node/nodeservice"
 )
 
-// recorder knows whether an answer has begun.
+// recorder knows whether an answer has begun, and lets none begin without the
+// headers of the request's limits.
 type recorder struct {
 	http.ResponseWriter
-	begun bool
+	budget *nodeservice.Budget
+	begun  bool
+}
+
+func (w *recorder) begin() {
+	if !w.begun {
+		w.begun = true
+		writeLimit(w.Header(), w.budget)
+	}
 }
 
 func (w *recorder) WriteHeader(status int) {
-	w.begun = true
+	w.begin()
 	w.ResponseWriter.WriteHeader(status)
 }
 
 func (w *recorder) Write(p []byte) (int, error) {
-	w.begun = true
+	w.begin()
 	return w.ResponseWriter.Write(p)
 }
 
@@ -36,7 +45,7 @@ func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 // answer that had begun is cut off, so that nobody takes it for a whole one.
 func (g *Gateway) recoverPanics(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		rec := &recorder{ResponseWriter: w}
+		rec := &recorder{ResponseWriter: w, budget: &nodeservice.Budget{}}
 		defer func() {
 			v := recover()
 			switch v {
@@ -52,7 +61,7 @@ func (g *Gateway) recoverPanics(next http.Handler) http.Handler {
 			}
 			g.fail(rec, r, fmt.Errorf("panic: %v", v))
 		}()
-		next.ServeHTTP(rec, r)
+		next.ServeHTTP(rec, withBudget(r, rec.budget))
 	})
 }
 
@@ -75,8 +84,8 @@ func (g *Gateway) requestID(next http.Handler) http.Handler {
 }
 
 const (
-	allowedHeaders = "Authorization, Content-Type, Idempotency-Key, If-Match"
-	exposedHeaders = "ETag, Location, Retry-After, X-Request-Id"
+	allowedHeaders = "Authorization, DPoP, Content-Type, Idempotency-Key, If-Match, Last-Event-ID"
+	exposedHeaders = "ETag, Location, Link, Retry-After, RateLimit, RateLimit-Policy, DPoP-Nonce, X-Request-Id"
 )
 
 // crossOrigin lets pages of allowed origins read answers (CORS, in the Fetch

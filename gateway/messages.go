@@ -70,10 +70,10 @@ func (g *Gateway) enqueueRequest(w http.ResponseWriter, r *http.Request) (req no
 func (g *Gateway) payload(w http.ResponseWriter, r *http.Request) (payload []byte, err error) {
 	switch mediaType(r) {
 	case "message/mls", "application/octet-stream":
-		return readBody(w, r, g.maxPayload)
+		return g.readBody(w, r, g.maxPayload)
 	case "application/json":
 		encoded := strictBase64.EncodedLen(g.maxPayload) + 1<<10
-		err = readJSON(w, r, encoded, must("payload", bytesField(&payload)))
+		err = g.readJSON(w, r, encoded, must("payload", bytesField(&payload)))
 		return payload, err
 	}
 	return nil, unsupportedMedia(w, "message/mls, application/octet-stream or application/json")

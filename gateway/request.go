@@ -23,11 +23,11 @@ import (
 const smallBody = 16 << 10
 
 // readJSON reads a bounded body that is one JSON object.
-func readJSON(w http.ResponseWriter, r *http.Request, limit int, fields ...field) error {
+func (g *Gateway) readJSON(w http.ResponseWriter, r *http.Request, limit int, fields ...field) error {
 	if mediaType(r) != "application/json" {
 		return unsupportedMedia(w, "application/json")
 	}
-	body, err := readBody(w, r, limit)
+	body, err := g.readBody(w, r, limit)
 	if err != nil {
 		return err
 	}
@@ -54,13 +54,13 @@ func unsupportedMedia(w http.ResponseWriter, wanted string) error {
 
 // readBody reads at most limit bytes, and takes memory only as bytes arrive. The
 // whole body has a deadline: a trickle must not hold the connection.
-func readBody(w http.ResponseWriter, r *http.Request, limit int) ([]byte, error) {
+func (g *Gateway) readBody(w http.ResponseWriter, r *http.Request, limit int) ([]byte, error) {
 	if r.ContentLength > int64(limit) {
 		return nil, tooLarge(limit)
 	}
 	// Not every ResponseWriter has deadlines; the server's do.
 	deadline := http.NewResponseController(w)
-	_ = deadline.SetReadDeadline(time.Now().Add(transferTime(limit)))
+	_ = deadline.SetReadDeadline(time.Now().Add(g.patience + lineTime(limit)))
 	var body bytes.Buffer
 	body.Grow(int(min(max(r.ContentLength, 0), 64<<10)) + bytes.MinRead)
 	_, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, int64(limit)))
@@ -87,10 +87,10 @@ func tooLarge(limit int) error {
 
 // limitBodies gives every body a deadline, the unread ones too: the server reads
 // those to their end after the answer, and would wait for a body that never comes.
-func limitBodies(next http.Handler) http.Handler {
+func (g *Gateway) limitBodies(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.ContentLength != 0 {
-			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(patience))
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(g.patience))
 		}
 		next.ServeHTTP(w, r)
 	})
