@@ -163,7 +163,7 @@ func (s *Service) prove(ctx context.Context, p *Proof, token string, t identity.
 	}
 	first, err := s.cfg.Store.Spend(ctx, "dpop", proof.ID, Milli(proof.FreshUntil), now)
 	if err == nil && !first {
-		err = Errorf(CodeUnauthenticated, "the DPoP proof was used already; make one for each request")
+		err = &Error{Code: CodeUnauthenticated, Detail: "the DPoP proof was used already; make one for each request", Cause: identity.ErrProof}
 	}
 	return err
 }
