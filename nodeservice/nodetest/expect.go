@@ -2,6 +2,7 @@ package nodetest
 
 import (
 	"bytes"
+	"fmt"
 	"sync"
 
 	"github.com/quicproquo/node/nodeservice"
@@ -42,8 +43,16 @@ func (w *World) refusedWithHead(err error, code nodeservice.Code, head seq) {
 func equal[T comparable](w *World, what string, got, want T) {
 	w.T.Helper()
 	if got != want {
-		w.T.Fatalf("%s is %v, want %v", what, got, want)
+		w.T.Fatalf("%s is %s, want %s", what, show(got), show(want))
 	}
+}
+
+// show keeps bytes that are no text readable, and short.
+func show(v any) string {
+	if text, ok := v.(string); ok {
+		return fmt.Sprintf("%.120q", text)
+	}
+	return fmt.Sprintf("%v", v)
 }
 
 // holds ends the behaviour unless a page has exactly these payloads, in order
