@@ -112,7 +112,7 @@ func overHTTP(t *testing.T, core *nodeservice.Service, log *slog.Logger) nodetes
 		Addr: listener.Addr().String(),
 		Stop: stop,
 		Dial: func(t *testing.T) nodeservice.Node {
-			client, err := gatewayclient.New(gatewayclient.Config{BaseURL: "http://" + listener.Addr().String()})
+			client, err := gatewayclient.New(gatewayclient.Config{BaseURL: "http://" + listener.Addr().String(), MaxRetries: -1})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,6 +1,7 @@
 package gatewayclient
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/quicproquo/node/nodeservice"
+	"github.com/quicproquo/node/nodeservice/identity"
 )
 
 // Config is what a Client is made of; BaseURL is required.
@@ -21,6 +23,29 @@ type Config struct {
 	// bounds the opening of streams. nil: one of the Client's own, without timeout
 	// and following no redirects.
 	HTTPClient *http.Client
+
+	// MaxRetries is how often a call is repeated that may be (see the package's
+	// words on it). 0: 4; negative: never.
+	MaxRetries int
+
+	// MaxRetryWait bounds what one call waits between its tries, in all. A server
+	// that asks for more is not waited for: its refusal is returned, with the time
+	// it asked for. 0: 30 s.
+	MaxRetryWait time.Duration
+
+	// Key proves with every request, and every stream's upgrade, that its sender
+	// holds the token's identity (DPoP, RFC 9449): an *identity.PrivateKey, or a
+	// key in hardware. All sessions of the Client are then this identity's. nil: no
+	// proofs, and whoever copies a token can use it.
+	Key identity.ProofKey
+
+	// Now is the clock that proofs are dated by: they are refused when it is more
+	// than seconds ahead of the node's, or a minute behind. nil: time.Now.
+	Now func() time.Time
+
+	// Sleep waits between tries, and ends early, with its error, when ctx ends.
+	// nil: by a timer.
+	Sleep func(ctx context.Context, d time.Duration) error
 }
 
 // Client is the gateway seen from a client: a nodeservice.Node. All methods may
@@ -29,6 +54,12 @@ type Client struct {
 	base url.URL      // static after construction; its path has no slash at the end
 	http *http.Client // static after construction
 	own  bool         // http is ours to close
+
+	retries   int           // static after construction
+	retryWait time.Duration // static after construction
+	proofs    prover
+	now       func() time.Time                           // static after construction
+	sleep     func(context.Context, time.Duration) error // static after construction
 }
 
 var _ nodeservice.Node = (*Client)(nil)
@@ -41,7 +72,18 @@ func New(c Config) (*Client, error) {
 	}
 	base.Path = strings.TrimRight(base.Path, "/")
 	base.RawPath, base.RawQuery, base.Fragment = "", "", ""
-	client := &Client{base: *base, http: c.HTTPClient}
+	client := &Client{
+		base: *base, http: c.HTTPClient, proofs: prover{key: c.Key},
+		retries:   max(0, cmp.Or(c.MaxRetries, defaultRetries)),
+		retryWait: cmp.Or(c.MaxRetryWait, defaultRetryWait),
+		now:       c.Now, sleep: c.Sleep,
+	}
+	if client.now == nil {
+		client.now = time.Now
+	}
+	if client.sleep == nil {
+		client.sleep = sleepFor
+	}
 	if client.http == nil {
 		client.own = true
 		client.http = &http.Client{
@@ -67,12 +109,13 @@ func (c *Client) Challenge(ctx context.Context, _ nodeservice.Origin, id nodeser
 		Audience  string  `json:"audience"`
 		ExpiresAt instant `json:"expires_at"`
 	}
-	call := request{method: http.MethodPost, path: "/v1/auth/challenge"}
+	call := request{method: http.MethodPost, path: "/v1/auth/challenge", repeat: repeat{safe: true}}
 	err := c.do(ctx, call.json(map[string]any{"identity": id.String()}), &answer)
 	return nodeservice.Challenge{Nonce: answer.Nonce, Audience: answer.Audience, ExpiresAt: answer.ExpiresAt.milli()}, err
 }
 
-// Login implements nodeservice.Node.
+// Login implements nodeservice.Node. It is never repeated: a nonce logs in once,
+// and the token of a login whose answer was lost would be nobody's.
 func (c *Client) Login(ctx context.Context, _ nodeservice.Origin, req nodeservice.LoginRequest) (nodeservice.Login, error) {
 	var answer struct {
 		AccessToken string `json:"access_token"`
@@ -121,10 +164,12 @@ func (c *Client) Info(ctx context.Context) (nodeservice.Info, error) {
 			MaxWaitMS     int64 `json:"max_wait_ms"`
 		} `json:"limits"`
 	}
-	if err := c.do(ctx, request{method: http.MethodGet, path: "/v1/info"}, &answer); err != nil {
+	if err := c.do(ctx, get("/v1/info", nil), &answer); err != nil {
 		return nodeservice.Info{}, err
 	}
-	jwks, err := c.send(ctx, request{method: http.MethodGet, path: "/.well-known/jwks.json", accept: "application/jwk-set+json"})
+	keys := get("/.well-known/jwks.json", nil)
+	keys.accept = "application/jwk-set+json"
+	jwks, err := c.send(ctx, keys)
 	if err != nil {
 		return nodeservice.Info{}, err
 	}

@@ -12,6 +12,8 @@ import (
 var noLegacy = "the gateway serves channels only; the mode of before channels has the native door"
 
 // Enqueue implements nodeservice.Session. A message id must be visible ASCII here.
+// With one it is repeated, and a receipt may say duplicate of a message that this
+// very call stored; without one it never is.
 func (s *session) Enqueue(ctx context.Context, req nodeservice.EnqueueRequest) (nodeservice.Receipt, error) {
 	if req.Legacy {
 		return nodeservice.Receipt{}, invalidf("%s", noLegacy)
@@ -37,6 +39,7 @@ func (s *session) Enqueue(ctx context.Context, req nodeservice.EnqueueRequest) (
 	err = s.do(ctx, request{
 		method: http.MethodPost, path: channelPath(req.Channel, "/messages"),
 		header: header, kind: "application/octet-stream", body: req.Payload,
+		repeat: repeat{safe: req.MessageID != nil},
 	}, &answer)
 	return nodeservice.Receipt{Seq: answer.Seq, ReceivedAt: answer.ReceivedAt.milli(), Duplicate: answer.Duplicate}, err
 }
@@ -81,8 +84,7 @@ func (s *session) Fetch(ctx context.Context, req nodeservice.FetchRequest) (node
 		Gap      *gap            `json:"gap"`
 		More     bool            `json:"more"`
 	}
-	call := request{method: http.MethodGet, path: channelPath(req.Channel, "/messages"), query: fetchQuery(req)}
-	if err := s.do(ctx, call, &answer); err != nil {
+	if err := s.do(ctx, get(channelPath(req.Channel, "/messages"), fetchQuery(req)), &answer); err != nil {
 		return nodeservice.Page{}, err
 	}
 	page := nodeservice.Page{Head: answer.Head, Acked: answer.Acked, Floor: answer.Floor, More: answer.More}
@@ -149,5 +151,7 @@ func (s *session) Ack(ctx context.Context, req nodeservice.AckRequest) error {
 		return invalidf("%s", noLegacy)
 	}
 	query := url.Values{"through": {strconv.FormatUint(uint64(req.Through), 10)}}
-	return s.do(ctx, request{method: http.MethodDelete, path: channelPath(req.Channel, "/messages"), query: query}, nil)
+	return s.do(ctx, request{
+		method: http.MethodDelete, path: channelPath(req.Channel, "/messages"), query: query, repeat: repeat{safe: true},
+	}, nil)
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -29,7 +28,13 @@ type request struct {
 	header map[string]string
 	accept string // "": application/json
 	kind   string // Content-Type of body
-	body   []byte
+	body   []byte // in memory, for every try
+	repeat
+}
+
+// get is a request that reads, and so may be repeated.
+func get(path string, query url.Values) request {
+	return request{method: http.MethodGet, path: path, query: query, repeat: repeat{safe: true}}
 }
 
 // json gives the request a JSON body.
@@ -51,27 +56,38 @@ func (c *Client) do(ctx context.Context, r request, answer any) error {
 	return nil
 }
 
-// send makes a request and reads its whole answer. Its errors are *nodeservice.Error.
+// send makes a request, as often as it takes and may, and reads its whole answer.
+// Its errors are *nodeservice.Error.
 func (c *Client) send(ctx context.Context, r request) ([]byte, error) {
+	o := c.retrying(ctx, r.repeat, func(ctx context.Context) outcome { return c.try(ctx, r) })
+	if o.err != nil {
+		return nil, o.err
+	}
+	return o.body, nil
+}
+
+// try makes a request once.
+func (c *Client) try(ctx context.Context, r request) outcome {
 	req, err := c.newRequest(ctx, r)
 	if err != nil {
-		return nil, &nodeservice.Error{Code: nodeservice.CodeInvalidArgument, Detail: "the request cannot be made", Cause: err}
+		return outcome{err: &nodeservice.Error{Code: nodeservice.CodeInvalidArgument, Detail: "the request cannot be made", Cause: err}}
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return nil, unreachable(ctx, err)
+		return unanswered(ctx, err)
 	}
 	defer resp.Body.Close()
+	c.proofs.noteNonce(resp)
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	switch {
 	case err != nil:
-		return nil, unreachable(ctx, err)
+		return unanswered(ctx, err)
 	case len(body) > maxAnswer:
-		return nil, nodeservice.Errorf(nodeservice.CodeInternal, "the gateway's answer is larger than any should be")
+		return outcome{err: nodeservice.Errorf(nodeservice.CodeInternal, "the gateway's answer is larger than any should be"), status: resp.StatusCode}
 	case resp.StatusCode/100 != 2:
-		return nil, problemOf(resp, body)
+		return c.refused(resp, body)
 	}
-	return body, nil
+	return outcome{body: body, status: resp.StatusCode}
 }
 
 func (c *Client) newRequest(ctx context.Context, r request) (*http.Request, error) {
@@ -86,13 +102,10 @@ func (c *Client) newRequest(ctx context.Context, r request) (*http.Request, erro
 	if r.kind != "" {
 		req.Header.Set("Content-Type", r.kind)
 	}
-	if r.token != "" {
-		req.Header.Set("Authorization", "Bearer "+r.token)
-	}
 	for name, value := range r.header {
 		req.Header.Set(name, value)
 	}
-	return req, nil
+	return req, c.authorize(req.Header, r.method, req.URL.String(), r.token)
 }
 
 func (c *Client) url(path string, query url.Values) string {
@@ -102,19 +115,9 @@ func (c *Client) url(path string, query url.Values) string {
 	return u.String()
 }
 
-// unreachable is the error of a request that got no answer. Whether it took
-// effect is unknown.
-func unreachable(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		err = errors.Join(ctx.Err(), err)
-		return &nodeservice.Error{Code: nodeservice.CodeUnavailable, Detail: "the request was cancelled or ran out of time", Cause: err}
-	}
-	return &nodeservice.Error{Code: nodeservice.CodeUnavailable, Detail: "the gateway could not be reached, or did not answer", Cause: err}
-}
-
 // problemOf reads application/problem+json (RFC 9457). What else comes with an
 // error's status is somebody else's, a proxy's perhaps.
-func problemOf(resp *http.Response, body []byte) error {
+func problemOf(resp *http.Response, body []byte) *nodeservice.Error {
 	var p struct {
 		Code         nodeservice.Code `json:"code"`
 		Detail       string           `json:"detail"`
@@ -126,7 +129,7 @@ func problemOf(resp *http.Response, body []byte) error {
 	if strings.HasPrefix(resp.Header.Get("Content-Type"), "application/problem+json") && json.Unmarshal(body, &p) == nil && p.Code != "" {
 		return &nodeservice.Error{
 			Code: p.Code, Detail: p.Detail, Head: p.Head, MinVersion: p.MinVersion, MaxVersion: p.MaxVersion,
-			RetryAfter: time.Duration(p.RetryAfterMS) * time.Millisecond,
+			RetryAfter: time.Duration(p.RetryAfterMS) * time.Millisecond, Nonce: nonceWanted(resp),
 		}
 	}
 	code := nodeservice.CodeInternal

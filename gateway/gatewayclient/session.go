@@ -70,7 +70,8 @@ func (s *session) Renew(ctx context.Context, token string) (nodeservice.UnixMill
 	if _, err := s.bearer(); err != nil {
 		return 0, err
 	}
-	check := request{method: http.MethodGet, path: "/v1/keypackages", token: token}
+	check := get("/v1/keypackages", nil)
+	check.token = token
 	if err := s.client.do(ctx, check, nil); err != nil {
 		return 0, err
 	}
@@ -84,9 +85,11 @@ func (s *session) Renew(ctx context.Context, token string) (nodeservice.UnixMill
 	return says.expires, nil
 }
 
-// Revoke implements nodeservice.Session.
+// Revoke implements nodeservice.Session. Repeated, it may find the token ended by
+// a try whose answer was lost: that is what was asked for.
 func (s *session) Revoke(ctx context.Context) error {
-	return s.do(ctx, request{method: http.MethodDelete, path: "/v1/auth/token"}, nil)
+	ended := repeat{safe: true, settled: nodeservice.CodeUnauthenticated}
+	return s.do(ctx, request{method: http.MethodDelete, path: "/v1/auth/token", repeat: ended}, nil)
 }
 
 // Close implements nodeservice.Session.
@@ -103,10 +106,11 @@ func (s *session) Close() error {
 	return nil
 }
 
-// CreateChannel implements nodeservice.Session.
+// CreateChannel implements nodeservice.Session. Repeated after a lost answer, it
+// finds the channel there, and created is false.
 func (s *session) CreateChannel(ctx context.Context, peer nodeservice.Identity) (nodeservice.ChannelView, bool, error) {
 	var answer channel
-	call := request{method: http.MethodPost, path: "/v1/channels"}
+	call := request{method: http.MethodPost, path: "/v1/channels", repeat: repeat{safe: true}}
 	err := s.do(ctx, call.json(map[string]any{"peer": peer.String()}), &answer)
 	return answer.view(), answer.Created, err
 }
@@ -127,7 +131,7 @@ func (s *session) Channels(ctx context.Context, req nodeservice.ChannelsRequest)
 		Channels   []channel `json:"channels"`
 		NextCursor *octets   `json:"next_cursor"`
 	}
-	if err := s.do(ctx, request{method: http.MethodGet, path: "/v1/channels", query: query}, &answer); err != nil {
+	if err := s.do(ctx, get("/v1/channels", query), &answer); err != nil {
 		return list, err
 	}
 	for _, c := range answer.Channels {
@@ -142,7 +146,7 @@ func (s *session) Channels(ctx context.Context, req nodeservice.ChannelsRequest)
 // Channel implements nodeservice.Session.
 func (s *session) Channel(ctx context.Context, id nodeservice.ChannelID) (nodeservice.ChannelView, error) {
 	var answer channel
-	err := s.do(ctx, request{method: http.MethodGet, path: channelPath(id, "")}, &answer)
+	err := s.do(ctx, get(channelPath(id, ""), nil), &answer)
 	return answer.view(), err
 }
 
@@ -158,7 +162,7 @@ func (s *session) UploadKeyPackages(ctx context.Context, req nodeservice.UploadR
 	var answer struct {
 		Fingerprints []octets `json:"fingerprints"`
 	}
-	call := request{method: http.MethodPost, path: "/v1/keypackages"}
+	call := request{method: http.MethodPost, path: "/v1/keypackages", repeat: repeat{safe: true}}
 	if err := s.do(ctx, call.json(map[string]any{"key_packages": packages, "last_resort": req.LastResort}), &answer); err != nil {
 		return nil, err
 	}
@@ -169,7 +173,8 @@ func (s *session) UploadKeyPackages(ctx context.Context, req nodeservice.UploadR
 	return prints, nil
 }
 
-// ClaimKeyPackage implements nodeservice.Session.
+// ClaimKeyPackage implements nodeservice.Session. It is repeated only with a
+// ClaimID: without one, every try takes a key package from its owner.
 func (s *session) ClaimKeyPackage(ctx context.Context, req nodeservice.ClaimRequest) (nodeservice.KeyPackage, error) {
 	wishes := map[string]any{}
 	if req.ClaimID != nil {
@@ -184,7 +189,10 @@ func (s *session) ClaimKeyPackage(ctx context.Context, req nodeservice.ClaimRequ
 		Suite       nodeservice.CipherSuite `json:"suite"`
 		LastResort  bool                    `json:"last_resort"`
 	}
-	call := request{method: http.MethodPost, path: "/v1/identities/" + req.Owner.String() + "/keypackages/claim"}
+	call := request{
+		method: http.MethodPost, path: "/v1/identities/" + req.Owner.String() + "/keypackages/claim",
+		repeat: repeat{safe: req.ClaimID != nil},
+	}
 	if req.Owner.IsZero() {
 		return nodeservice.KeyPackage{}, invalidf("owner is missing")
 	}
@@ -207,7 +215,7 @@ func (s *session) KeyPackageStatus(ctx context.Context) (stocks []nodeservice.Ke
 			LastResortUses uint32                  `json:"last_resort_uses"`
 		} `json:"suites"`
 	}
-	if err := s.do(ctx, request{method: http.MethodGet, path: "/v1/keypackages"}, &answer); err != nil {
+	if err := s.do(ctx, get("/v1/keypackages", nil), &answer); err != nil {
 		return nil, err
 	}
 	for _, k := range answer.Suites {

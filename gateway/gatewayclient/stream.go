@@ -67,32 +67,60 @@ func (s *session) Follow(ctx context.Context, req nodeservice.FollowRequest) (no
 	if req.After > 0 {
 		query.Set("after", strconv.FormatUint(uint64(req.After), 10))
 	}
-	conn, resp, err := websocket.Dial(ctx, s.client.url(path, query), &websocket.DialOptions{
-		HTTPClient:   s.client.http,
-		HTTPHeader:   http.Header{"Authorization": {"Bearer " + token}},
-		Subprotocols: []string{subprotocol},
-	})
+	conn, err := s.client.dial(ctx, s.client.url(path, query), token)
 	if err != nil {
-		return nil, refusal(ctx, resp, err)
+		return nil, err
 	}
-	if conn.Subprotocol() != subprotocol {
-		_ = conn.CloseNow()
-		return nil, nodeservice.Errorf(nodeservice.CodeInternal, "the server does not speak %s", subprotocol)
-	}
-	conn.SetReadLimit(maxAnswer)
 	return s.started(conn)
 }
 
-// refusal is the error of a handshake that failed: the gateway's answer, if any.
-func refusal(ctx context.Context, resp *http.Response, err error) error {
+// dial opens a WebSocket, as often as it takes: to open a stream changes nothing.
+func (c *Client) dial(ctx context.Context, url, token string) (conn *websocket.Conn, err error) {
+	o := c.retrying(ctx, repeat{safe: true}, func(ctx context.Context) (o outcome) {
+		conn, o = c.tryDial(ctx, url, token)
+		return o
+	})
+	if o.err != nil {
+		return nil, o.err
+	}
+	return conn, nil
+}
+
+func (c *Client) tryDial(ctx context.Context, url, token string) (*websocket.Conn, outcome) {
+	header := http.Header{}
+	if err := c.authorize(header, http.MethodGet, url, token); err != nil {
+		return nil, outcome{err: &nodeservice.Error{Code: nodeservice.CodeInvalidArgument, Detail: "the request cannot be made", Cause: err}}
+	}
+	conn, resp, err := websocket.Dial(ctx, url, &websocket.DialOptions{
+		HTTPClient:   c.http,
+		HTTPHeader:   header,
+		Subprotocols: []string{subprotocol},
+	})
+	if resp != nil {
+		c.proofs.noteNonce(resp)
+	}
+	switch {
+	case err != nil:
+		return nil, c.refusedUpgrade(ctx, resp, err)
+	case conn.Subprotocol() != subprotocol:
+		_ = conn.CloseNow()
+		return nil, outcome{err: nodeservice.Errorf(nodeservice.CodeInternal, "the server does not speak %s", subprotocol)}
+	}
+	conn.SetReadLimit(maxAnswer)
+	return conn, outcome{status: resp.StatusCode}
+}
+
+// refusedUpgrade is the outcome of a handshake that failed: the gateway's answer,
+// if any.
+func (c *Client) refusedUpgrade(ctx context.Context, resp *http.Response, err error) outcome {
 	if resp == nil || resp.Body == nil {
-		return unreachable(ctx, err)
+		return unanswered(ctx, err)
 	}
 	body, readErr := io.ReadAll(resp.Body) // the library kept the first KiB
 	if readErr != nil {
-		return unreachable(ctx, err)
+		return unanswered(ctx, err)
 	}
-	return problemOf(resp, body)
+	return c.refused(resp, body)
 }
 
 // started runs the stream, unless the session was closed meanwhile.
@@ -161,7 +189,7 @@ func (st *stream) Ack(ctx context.Context, id nodeservice.ChannelID, through nod
 	}
 	if err := st.pace.Wait(ctx); err != nil {
 		<-st.turn
-		return unreachable(ctx, err)
+		return interrupted(err)
 	}
 	q := &question{id, through, make(chan error, 1)}
 	st.mu.Lock()
