@@ -107,6 +107,9 @@ func (g *Gateway) routes() *chi.Mux {
 	r.Get("/readyz", g.open(g.readyz))
 	r.Get("/.well-known/jwks.json", g.open(g.jwks))
 	r.Get("/v1/info", g.open(g.info))
+	for path, file := range contract() {
+		r.Get(path, g.open(file.serve))
+	}
 
 	r.Post("/v1/auth/challenge", g.open(g.challenge))
 	r.Post("/v1/auth/token", g.open(g.login))
