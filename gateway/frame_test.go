@@ -80,7 +80,7 @@ func TestDecodeFrame(t *testing.T) {
 		`{"type":"pong"}`:                                                                pongFrame{},
 		`{"type":"po\u006eg"}`:                                                           pongFrame{},
 	} {
-		if got, err := decodeFrame([]byte(text)); err != nil || got != want {
+		if got, err := jsonNotation.decodeFrame([]byte(text)); err != nil || got != want {
 			t.Errorf("%s: got %v, %v", text, got, err)
 		}
 	}
@@ -102,7 +102,7 @@ var badFrames = []string{
 
 func TestBadFramesAreRefused(t *testing.T) {
 	for _, text := range badFrames {
-		frame, err := decodeFrame([]byte(text))
+		frame, err := jsonNotation.decodeFrame([]byte(text))
 		if nodeservice.CodeOf(err) != nodeservice.CodeInvalidArgument {
 			t.Errorf("%s: got %v, %v", text, frame, err)
 		}
@@ -118,7 +118,7 @@ func FuzzDecodeFrame(f *testing.F) {
 	f.Add([]byte(`{"type":"ack","channel_id":` + someChannel + `,"through":7}`))
 	f.Add([]byte(`{"type":"auth","token":"a.b.c"}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		frame, err := decodeFrame(data)
+		frame, err := jsonNotation.decodeFrame(data)
 		if err != nil {
 			if nodeservice.CodeOf(err) != nodeservice.CodeInvalidArgument {
 				t.Fatalf("%v", err)
@@ -140,7 +140,7 @@ func FuzzDecodeFrame(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if same, err := decodeFrame(again); err != nil || same != frame {
+		if same, err := jsonNotation.decodeFrame(again); err != nil || same != frame {
 			t.Fatalf("%q became %q, %v", data, again, err)
 		}
 	})

@@ -12,12 +12,12 @@ import (
 
 // deliver writes the core's events, one at a time: a new one is taken only when
 // the one before is on its way.
-func (s *stream) deliver() {
+func (s *socket) deliver() {
 	if !s.write(helloOf(s.session.Identity(), time.Now())) {
 		return
 	}
 	for {
-		event, err := s.source.Next(s.ctx)
+		event, err := s.source.Next(s.open)
 		if err != nil {
 			s.stop(endingOf(err))
 			return
@@ -30,7 +30,7 @@ func (s *stream) deliver() {
 
 // read handles the client's frames. It must always be reading, or pongs and
 // closes would not be seen.
-func (s *stream) read() {
+func (s *socket) read() {
 	frames := rate.NewLimiter(framesPerSec, framesPerSec)
 	for {
 		kind, data, err := s.conn.Read(s.ctx)
@@ -40,14 +40,14 @@ func (s *stream) read() {
 		}
 		s.alive()
 		if !frames.Allow() {
-			s.stop(ending{closeLimits, fmt.Sprintf("rate_limited: more than %d frames a second", framesPerSec), false})
+			s.stop(ending{code: closeLimits, reason: fmt.Sprintf("rate_limited: more than %d frames a second", framesPerSec)})
 			return
 		}
 		if kind != s.codec.kind {
 			s.stop(endingOf(invalidf("%s has frames of the other kind", s.codec.subprotocol)))
 			return
 		}
-		frame, err := s.codec.decode(data)
+		frame, err := s.codec.notation.decodeFrame(data)
 		if err != nil {
 			s.stop(endingOf(err))
 			return
@@ -60,7 +60,7 @@ func (s *stream) read() {
 
 // handle does what a frame asks, and returns the frame that answers, or nil. An
 // ack is answered even when it changed nothing and no event tells of it.
-func (s *stream) handle(frame clientFrame) any {
+func (s *socket) handle(frame clientFrame) serverFrame {
 	switch f := frame.(type) {
 	case ackFrame:
 		err := s.ack(f)
@@ -76,7 +76,7 @@ func (s *stream) handle(frame clientFrame) any {
 	return nil
 }
 
-func (s *stream) ack(f ackFrame) error {
+func (s *socket) ack(f ackFrame) error {
 	if f.Channel.IsZero() {
 		return nodeservice.Errorf(nodeservice.CodeChannelNotFound, "there is no such channel of yours")
 	}
@@ -84,7 +84,7 @@ func (s *stream) ack(f ackFrame) error {
 }
 
 // write sends a frame when it is its turn, and ends the stream if it cannot.
-func (s *stream) write(frame any) bool {
+func (s *socket) write(frame serverFrame) bool {
 	select {
 	case s.writing <- struct{}{}:
 	case <-s.ctx.Done():
@@ -94,7 +94,7 @@ func (s *stream) write(frame any) bool {
 }
 
 // tryWrite sends a frame, unless another stays on its way: a line that is full.
-func (s *stream) tryWrite(frame any) {
+func (s *socket) tryWrite(frame serverFrame) {
 	turn := time.NewTimer(time.Second)
 	defer turn.Stop()
 	select {
@@ -105,7 +105,7 @@ func (s *stream) tryWrite(frame any) {
 }
 
 // send writes one frame within its deadline, and gives the right to write back.
-func (s *stream) send(frame any) bool {
+func (s *socket) send(frame serverFrame) bool {
 	defer func() { <-s.writing }()
 	data, err := s.codec.encode(frame)
 	if err != nil {

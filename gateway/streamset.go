@@ -5,11 +5,9 @@ import (
 	"math/rand/v2"
 	"sync"
 	"time"
-
-	"github.com/coder/websocket"
 )
 
-// streamSet owns the goroutines of all open streams.
+// streamSet knows all open streams, so that a shutdown ends them and waits.
 type streamSet struct {
 	mu       sync.Mutex
 	open     map[*stream]struct{} // guarded by mu; the core bounds an identity's streams
@@ -17,41 +15,52 @@ type streamSet struct {
 	running  sync.WaitGroup       // Add only under mu, and not while draining
 }
 
-// start runs a stream, or with refused != nil tells its client why there is none.
-// It takes the stream over: it is closed when start's goroutine ends.
-func (set *streamSet) start(s *stream, refused error) {
+// enter takes a stream in until it leaves; false: nobody is taken in any more.
+func (set *streamSet) enter(s *stream) bool {
 	set.mu.Lock()
 	defer set.mu.Unlock()
 	if set.draining {
-		_ = s.conn.CloseNow()
-		s.release()
-		return
+		return false
 	}
 	if set.open == nil {
 		set.open = map[*stream]struct{}{}
 	}
 	set.open[s] = struct{}{}
-	set.running.Go(func() {
-		defer set.remove(s)
-		defer s.release()
+	set.running.Add(1)
+	return true
+}
+
+// leave releases a stream that entered.
+func (set *streamSet) leave(s *stream) {
+	s.release()
+	set.mu.Lock()
+	defer set.mu.Unlock()
+	delete(set.open, s)
+	set.running.Done()
+}
+
+// start runs a socket in a goroutine of the set, or with refused != nil tells its
+// client why there is no stream. It takes the socket over.
+func (set *streamSet) start(s *socket, refused error) {
+	if !set.enter(s.stream) {
+		_ = s.conn.CloseNow()
+		s.release()
+		return
+	}
+	go func() {
+		defer set.leave(s.stream)
 		if refused != nil {
 			s.refuse(refused)
 			return
 		}
 		s.run()
-	})
-}
-
-func (set *streamSet) remove(s *stream) {
-	set.mu.Lock()
-	defer set.mu.Unlock()
-	delete(set.open, s)
+	}()
 }
 
 // shutdown asks all streams to end, in parallel, and waits. When ctx ends those
 // that linger are cut off; then it is ctx's error.
 func (set *streamSet) shutdown(ctx context.Context) error {
-	set.each(func(s *stream) { s.stop(ending{websocket.StatusServiceRestart, "the node restarts", true}) })
+	set.each(func(s *stream) { s.stop(restarting) })
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -81,7 +90,7 @@ func comeBackAfter() time.Duration {
 	return time.Second + rand.N(4*time.Second)
 }
 
-// Shutdown ends all streams with a draining frame and close code 1012, sends
+// Shutdown ends all streams with a draining frame, WebSockets with close code 1012, sends
 // waiting fetches home, refuses new streams, and waits for the old ones until ctx
 // ends; what remains then is cut off. It may be called twice. Other requests are
 // served on: they are the http.Server's to shut down, before or after.

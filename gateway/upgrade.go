@@ -1,14 +1,13 @@
 package gateway
 
 import (
+	"context"
 	"encoding/base64"
 	"net/http"
 	"slices"
 	"strings"
 
 	"github.com/coder/websocket"
-
-	"github.com/quicproquo/node/nodeservice"
 )
 
 // tokenPrefix begins the subprotocol that carries a browser's token: browsers
@@ -27,70 +26,30 @@ type handshake struct {
 	browser bool
 }
 
-func (g *Gateway) streamAll(w http.ResponseWriter, r *http.Request) error {
-	return g.stream(w, r, func() (req nodeservice.FollowRequest, err error) {
-		_, err = query(r)
-		return req, err
-	})
-}
-
-func (g *Gateway) streamChannel(w http.ResponseWriter, r *http.Request) error {
-	return g.stream(w, r, func() (req nodeservice.FollowRequest, err error) {
-		values, err := query(r, "after")
-		if err != nil {
-			return req, err
-		}
-		if req.Channel, err = pathChannel(r); err != nil {
-			return req, err
-		}
-		req.After, err = seqParam(values, "after")
-		return req, err
-	})
-}
-
-// stream upgrades, and hands the connection over to goroutines of the stream set:
+// upgrade answers with a WebSocket, and hands the connection over to goroutines of the stream set:
 // net/http's for this request ends, and with it what it holds.
-func (g *Gateway) stream(w http.ResponseWriter, r *http.Request, request func() (nodeservice.FollowRequest, error)) error {
+func (g *Gateway) upgrade(w http.ResponseWriter, r *http.Request, request requestReader) error {
 	h, err := readHandshake(w, r)
 	if err != nil {
 		return err
 	}
-	s := newStream(h.codec, g.log.With("request", w.Header().Get("X-Request-Id")))
-	err = g.openStream(s, r, h, request)
+	// Not the request's context: it ends with this handler, and the stream goes on.
+	s := newSocket(newStream(context.Background(), g.streamLog(w)), h.codec)
+	if err = g.checkOrigin(r); err == nil {
+		err = g.openStream(s.stream, r, h.token, request)
+	}
 	if err != nil && !h.browser {
 		s.release()
 		return err
 	}
-	if conn, failed := websocket.Accept(w, r, s.acceptOptions()); failed != nil {
+	conn, failed := websocket.Accept(w, r, s.acceptOptions())
+	if failed != nil {
 		s.release()
 		return nil // Accept has answered
-	} else {
-		s.attach(conn)
 	}
+	s.attach(conn)
 	g.streams.start(s, err)
 	return nil
-}
-
-// openStream does all that can fail for a reason of the client's.
-func (g *Gateway) openStream(s *stream, r *http.Request, h handshake, request func() (nodeservice.FollowRequest, error)) error {
-	if err := g.checkOrigin(r); err != nil {
-		return err
-	}
-	if g.closing.Err() != nil {
-		return &nodeservice.Error{Code: nodeservice.CodeUnavailable, Detail: "the node is shutting down", RetryAfter: comeBackAfter()}
-	}
-	session, err := g.authenticate(r, h.token)
-	if err != nil {
-		return err
-	}
-	s.session = session
-	req, err := request()
-	if err != nil {
-		return err
-	}
-	// Not the request's context: it ends with this handler, and the stream goes on.
-	s.source, err = session.Follow(s.ctx, req)
-	return err
 }
 
 // readHandshake refuses what is no upgrade, and an upgrade to nothing of ours.
@@ -99,11 +58,10 @@ func readHandshake(w http.ResponseWriter, r *http.Request) (h handshake, err err
 		return h, err
 	}
 	offered := headerTokens(r.Header, "Sec-WebSocket-Protocol")
-	i := slices.IndexFunc(codecs, func(c codec) bool { return slices.Contains(offered, c.subprotocol) })
-	if i < 0 {
-		return h, invalidf("offer the WebSocket subprotocol %s", codecs[0].subprotocol)
+	var known bool
+	if h.codec, known = chooseCodec(offered); !known {
+		return h, invalidf("offer the WebSocket subprotocol %s or %s", codecs[0].subprotocol, codecs[1].subprotocol)
 	}
-	h.codec = codecs[i]
 	if h.token, err = accessToken(r); err != nil {
 		return h, err
 	}
@@ -122,6 +80,17 @@ func readHandshake(w http.ResponseWriter, r *http.Request) (h handshake, err err
 	return h, nil
 }
 
+// chooseCodec takes the first that the client offers: it names them in the order in
+// which it likes them (RFC 6455 section 4.1).
+func chooseCodec(offered []string) (chosen codec, known bool) {
+	for _, offer := range offered {
+		if i := slices.IndexFunc(codecs, func(c codec) bool { return c.subprotocol == offer }); i >= 0 {
+			return codecs[i], true
+		}
+	}
+	return codec{}, false
+}
+
 // checkUpgrade answers 426 to everything but a WebSocket handshake (RFC 6455
 // section 4.2.1), so that the library below finds nothing to object to.
 func checkUpgrade(w http.ResponseWriter, r *http.Request) error {
@@ -129,7 +98,7 @@ func checkUpgrade(w http.ResponseWriter, r *http.Request) error {
 	if r.ProtoMajor != 1 || !hasToken(r.Header, "Connection", "upgrade") || !hasToken(r.Header, "Upgrade", "websocket") {
 		h.Set("Upgrade", "websocket")
 		h.Set("Connection", "Upgrade")
-		return unmatchedf(http.StatusUpgradeRequired, "this path is a WebSocket, over HTTP/1.1")
+		return unmatchedf(http.StatusUpgradeRequired, "this path is a WebSocket, over HTTP/1.1, or with Accept: text/event-stream a stream of events")
 	}
 	if r.Header.Get("Sec-WebSocket-Version") != "13" {
 		h.Set("Sec-WebSocket-Version", "13")

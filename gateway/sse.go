@@ -1,0 +1,186 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"mime"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/quicproquo/node/nodeservice"
+)
+
+const eventStream = "text/event-stream"
+
+// events is a stream rendered as server-sent events (in the HTML standard): each
+// frame is one event, named by its type, with the JSON of a WebSocket as its data.
+// The request's own goroutine writes them, one at a time, so that a slow reader
+// costs the one that waits for it; the window opens by DELETE .../messages. The
+// client can say nothing here: that it is gone, a write finds out.
+type events struct {
+	*stream
+	w        http.ResponseWriter
+	line     *http.ResponseController
+	numbered bool // events have an id, the seq: on the stream of one channel
+}
+
+// asksForEvents says whether Accept names text/event-stream: a range that merely
+// contains it does not. An upgrade that comes with it is the plainer wish.
+func asksForEvents(r *http.Request) bool {
+	if hasToken(r.Header, "Upgrade", "websocket") {
+		return false
+	}
+	for part := range strings.SplitSeq(strings.Join(r.Header.Values("Accept"), ","), ",") {
+		kind, params, err := mime.ParseMediaType(part)
+		refused := strings.Trim(params["q"], "0.") == "" && params["q"] != ""
+		if err == nil && kind == eventStream && !refused {
+			return true
+		}
+	}
+	return false
+}
+
+// streamEvents answers with events until the stream ends.
+func (g *Gateway) streamEvents(w http.ResponseWriter, r *http.Request, request requestReader) error {
+	if r.ContentLength != 0 {
+		return invalidf("a request for a stream has no body")
+	}
+	token, err := accessToken(r)
+	if err != nil {
+		return err
+	}
+	e := &events{stream: newStream(r.Context(), g.streamLog(w)), w: w, line: http.NewResponseController(w)}
+	e.abort = func() { _ = e.line.SetWriteDeadline(time.Unix(1, 0)) }
+	if err := g.openStream(e.stream, r, token, e.resume(r, request)); err != nil {
+		e.release()
+		return err
+	}
+	if !g.streams.enter(e.stream) {
+		e.release()
+		return shuttingDown()
+	}
+	defer g.streams.leave(e.stream)
+	h := w.Header()
+	h.Set("Content-Type", eventStream)
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Accel-Buffering", "no") // a proxy that gathers answers would gather this one for ever
+	w.WriteHeader(http.StatusOK)
+	if r.Method != http.MethodHead {
+		e.run()
+	}
+	return nil
+}
+
+// resume lets Last-Event-ID go before after: a client that comes back repeats the
+// URL that it began with. On the stream of all channels it means nothing.
+func (e *events) resume(r *http.Request, request requestReader) requestReader {
+	return func() (nodeservice.FollowRequest, error) {
+		req, err := request()
+		last := r.Header.Values("Last-Event-ID")
+		e.numbered = !req.Channel.IsZero()
+		switch {
+		case err != nil || !e.numbered || len(last) == 0:
+			return req, err
+		case len(last) > 1:
+			return req, invalidf("the Last-Event-ID header appears twice")
+		}
+		if req.After, err = parseSeq(last[0]); err != nil {
+			return req, invalidf("Last-Event-ID: %s", nodeservice.AsError(err).Detail)
+		}
+		return req, nil
+	}
+}
+
+// run writes events until the stream ends, and then why.
+func (e *events) run() {
+	e.guard(e.deliver)
+	switch last := e.ending(); {
+	case last.draining:
+		e.write(0, drainingOf(comeBackAfter()))
+	case last.err != nil:
+		e.write(0, errorOf(last.err))
+	}
+	// What net/http still has to write, and a client that no longer reads.
+	_ = e.line.SetWriteDeadline(time.Now().Add(patience))
+}
+
+func (e *events) deliver() {
+	if !e.write(0, helloOf(e.session.Identity(), time.Now())) {
+		return
+	}
+	for e.deliverUntilPing() && e.write(0, bareFrame{"ping"}) {
+	}
+}
+
+// deliverUntilPing writes the core's events until it is time for a ping: a proxy
+// may drop an idle connection, and a client may take silence for its end.
+func (e *events) deliverUntilPing() bool {
+	ctx, cancel := context.WithTimeout(e.open, pingEvery)
+	defer cancel()
+	for {
+		event, err := e.source.Next(ctx)
+		switch {
+		case err == nil:
+			if frame := frameOf(event); frame != nil && !e.write(e.idOf(event), frame) {
+				return false
+			}
+		case e.open.Err() != nil:
+			return false
+		case ctx.Err() != nil:
+			return true
+		default:
+			e.stop(endingOf(err))
+			return false
+		}
+	}
+}
+
+// idOf is where a client that saw the event goes on; 0: where it was.
+func (e *events) idOf(event nodeservice.Event) nodeservice.Seq {
+	if !e.numbered {
+		return 0
+	}
+	switch event := event.(type) {
+	case nodeservice.MessageEvent:
+		return event.Message.Seq
+	case nodeservice.GapEvent:
+		return event.Gap.To
+	}
+	return 0
+}
+
+// write sends one event within its deadline, and ends the stream if it cannot.
+func (e *events) write(id nodeservice.Seq, frame serverFrame) bool {
+	data, err := json.Marshal(frame) // has no line breaks
+	if err != nil {
+		e.stop(endingOf(err))
+		return false
+	}
+	head := fmt.Appendf(nil, "event: %s\n", frame.kind())
+	if id > 0 {
+		head = fmt.Appendf(head, "id: %d\n", id)
+	}
+	// Not every ResponseWriter has deadlines; the server's do.
+	_ = e.line.SetWriteDeadline(time.Now().Add(transferTime(len(data))))
+	if e.ctx.Err() != nil { // cut, and that deadline was the one before
+		return false
+	}
+	if !e.send(append(head, "data: "...), data, []byte("\n\n")) {
+		e.stop(ending{}) // it reads too slowly, or not at all: the connection is gone
+		return false
+	}
+	// HTTP/2 resets a stream whose deadline passes, also when nothing is on its way.
+	_ = e.line.SetWriteDeadline(time.Time{})
+	return true
+}
+
+func (e *events) send(parts ...[]byte) bool {
+	for _, part := range parts {
+		if _, err := e.w.Write(part); err != nil {
+			return false
+		}
+	}
+	return e.line.Flush() == nil
+}

@@ -1,0 +1,124 @@
+package gateway
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/coder/websocket"
+)
+
+const (
+	framesPerSec = 100      // of a client
+	largeFrame   = 64 << 10 // bytes; may fill the line for longer than a ping takes
+)
+
+// socket is a stream rendered as a WebSocket. Three goroutines serve it: run pings
+// and decides the end, read handles the client's frames, deliver writes events. A
+// slow reader stops deliver, whose events the core's window bounds, and nothing
+// else grows.
+type socket struct {
+	*stream
+	codec codec
+	conn  *websocket.Conn // static after attach
+
+	writing chan struct{} // capacity 1: holding it is the right to write
+	heard   atomic.Int64  // Unix nanoseconds of the client's last sign of life
+}
+
+func newSocket(s *stream, c codec) *socket {
+	k := &socket{stream: s, codec: c, writing: make(chan struct{}, 1)}
+	k.alive()
+	return k
+}
+
+// acceptOptions leaves out what was checked before. No compression: ciphertext
+// does not shrink.
+func (s *socket) acceptOptions() *websocket.AcceptOptions {
+	return &websocket.AcceptOptions{
+		Subprotocols:       []string{s.codec.subprotocol},
+		InsecureSkipVerify: true, // checkOrigin has looked, by our own list
+		CompressionMode:    websocket.CompressionDisabled,
+		OnPingReceived:     func(context.Context, []byte) bool { s.alive(); return true },
+		OnPongReceived:     func(context.Context, []byte) { s.alive() },
+	}
+}
+
+func (s *socket) attach(conn *websocket.Conn) {
+	s.conn = conn
+	s.conn.SetReadLimit(maxFrame)
+}
+
+func (s *socket) alive() { s.heard.Store(time.Now().UnixNano()) }
+
+// refuse tells a browser why there is no stream.
+func (s *socket) refuse(err error) {
+	var reader sync.WaitGroup
+	reader.Go(func() {
+		for {
+			if _, _, err := s.conn.Read(s.ctx); err != nil {
+				return
+			}
+		}
+	})
+	e := endingOf(err)
+	_ = s.conn.Close(e.code, e.reason)
+	s.cancel()
+	reader.Wait()
+}
+
+// run serves the stream until it ends, and its goroutines with it.
+func (s *socket) run() {
+	var others sync.WaitGroup
+	others.Go(func() { s.guard(s.read) })
+	others.Go(func() { s.guard(s.deliver) })
+	e := s.keepAlive(&others)
+	if e.draining {
+		s.tryWrite(drainingOf(comeBackAfter()))
+	}
+	// The close frame first: a context that ends closes the connection without one.
+	if e.code != 0 {
+		_ = s.conn.Close(e.code, e.reason)
+	}
+	// Somebody is always reading: that context's end closes the connection too.
+	_ = s.conn.CloseNow()
+	s.cancel()
+	others.Wait()
+}
+
+// keepAlive pings until the stream ends: by a frame, since a browser's script sees
+// nothing else, and by the protocol's own ping, since a script may be busy.
+func (s *socket) keepAlive(others *sync.WaitGroup) ending {
+	ping := time.NewTicker(pingEvery)
+	defer ping.Stop()
+	silence := time.NewTimer(silentFor)
+	defer silence.Stop()
+	for {
+		select {
+		case <-s.open.Done():
+			return s.ending()
+		case <-ping.C:
+			s.tryWrite(bareFrame{"ping"})
+			others.Go(func() { s.protocolPing() })
+		case <-silence.C:
+			left := silentFor - time.Since(time.Unix(0, s.heard.Load()))
+			if len(s.writing) > 0 { // the line is full, not dead: that write has a deadline
+				left = pingEvery
+			}
+			if left <= 0 {
+				s.stop(ending{code: closeSilent, reason: "nothing was heard for 60 s"})
+				return s.ending()
+			}
+			silence.Reset(left)
+		}
+	}
+}
+
+// protocolPing waits for its pong, which OnPongReceived notes; so few are ever
+// under way at once.
+func (s *socket) protocolPing() {
+	ctx, cancel := context.WithTimeout(s.ctx, silentFor)
+	defer cancel()
+	_ = s.conn.Ping(ctx)
+}
