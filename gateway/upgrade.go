@@ -96,11 +96,11 @@ func chooseCodec(offered []string) (chosen codec, known bool) {
 func checkUpgrade(w http.ResponseWriter, r *http.Request) error {
 	h := w.Header()
 	if r.ProtoMajor != 1 || !hasToken(r.Header, "Connection", "upgrade") || !hasToken(r.Header, "Upgrade", "websocket") {
-		h.Set("Upgrade", "websocket")
-		h.Set("Connection", "Upgrade")
+		offerUpgrade(h)
 		return unmatchedf(http.StatusUpgradeRequired, "this path is a WebSocket, over HTTP/1.1, or with Accept: text/event-stream a stream of events")
 	}
 	if r.Header.Get("Sec-WebSocket-Version") != "13" {
+		offerUpgrade(h)
 		h.Set("Sec-WebSocket-Version", "13")
 		return unmatchedf(http.StatusUpgradeRequired, "the WebSocket version must be 13")
 	}
@@ -112,6 +112,12 @@ func checkUpgrade(w http.ResponseWriter, r *http.Request) error {
 		return invalidf("the Sec-WebSocket-Key must be 16 bytes in base64")
 	}
 	return nil
+}
+
+// offerUpgrade is what a 426 must say (RFC 9110 section 15.5.22).
+func offerUpgrade(h http.Header) {
+	h.Set("Upgrade", "websocket")
+	h.Set("Connection", "Upgrade")
 }
 
 func hasToken(h http.Header, name, token string) bool {
