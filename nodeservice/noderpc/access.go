@@ -14,10 +14,10 @@ import (
 func (o *object) Challenge(ctx context.Context, call schema.NodeService_challenge) error {
 	args := call.Args()
 	id, err := someKey(args.IdentityKey())
-	r := newRequest(call.Call, args).with("", err)
+	r := o.request(call.Call, args).with("", err)
 	return answerAnyone(ctx, o, r, call.AllocResults,
 		func(ctx context.Context) (nodeservice.Challenge, error) {
-			return o.conn.server.node.Challenge(ctx, o.origin(r.version), id)
+			return o.conn.server.node.Challenge(ctx, r.origin, id)
 		},
 		func(res schema.NodeService_challenge_Results, c nodeservice.Challenge) error {
 			res.SetExpiresAt(int64(c.ExpiresAt))
@@ -38,10 +38,10 @@ type login struct {
 func (o *object) Login(ctx context.Context, call schema.NodeService_login) error {
 	args := call.Args()
 	req, err := decodeLogin(args)
-	r := newRequest(call.Call, args).with("", err)
+	r := o.request(call.Call, args).with("", err)
 	return answerAnyone(ctx, o, r, call.AllocResults,
 		func(ctx context.Context) (login, error) {
-			l, err := o.conn.server.node.Login(ctx, o.origin(r.version), req)
+			l, err := o.conn.server.node.Login(ctx, r.origin, req)
 			if err != nil {
 				return login{}, err
 			}
@@ -78,10 +78,10 @@ type opened struct {
 
 // Authenticate implements schema.NodeService_Server.
 func (o *object) Authenticate(ctx context.Context, call schema.NodeService_authenticate) error {
-	r := newRequest(call.Call, call.Args())
+	r := o.request(call.Call, call.Args())
 	return answerAnyone(ctx, o, r, call.AllocResults,
 		func(ctx context.Context) (opened, error) {
-			s, err := o.conn.server.node.Authenticate(ctx, o.origin(r.version), r.token)
+			s, err := o.conn.server.node.Authenticate(ctx, r.origin, r.token)
 			if err != nil {
 				return opened{}, err
 			}
@@ -101,7 +101,7 @@ func (o *object) Authenticate(ctx context.Context, call schema.NodeService_authe
 // Renew implements schema.NodeService_Server. It runs before the next call on
 // the capability, which so has the newer token.
 func (o *object) Renew(ctx context.Context, call schema.NodeService_renew) error {
-	r := newRequest(call.Call, call.Args())
+	r := o.request(call.Call, call.Args())
 	r.inline = true
 	return answerAnyone(ctx, o, r, call.AllocResults,
 		func(ctx context.Context) (nodeservice.UnixMilli, error) {
@@ -118,15 +118,15 @@ func (o *object) Renew(ctx context.Context, call schema.NodeService_renew) error
 
 // Revoke implements schema.NodeService_Server.
 func (o *object) Revoke(ctx context.Context, call schema.NodeService_revoke) error {
-	r := newRequest(call.Call, call.Args())
-	r.inline = true
+	r := o.request(call.Call, call.Args())
+	r.inline = o.bound != nil
 	return answer(ctx, o, r, call.AllocResults, asNothing(nodeservice.Session.Revoke),
 		encodeNothing[schema.NodeService_revoke_Results])
 }
 
 // Info implements schema.NodeService_Server.
 func (o *object) Info(ctx context.Context, call schema.NodeService_info) error {
-	r := newRequest(call.Call, call.Args())
+	r := o.request(call.Call, call.Args())
 	r.inline = true
 	return answerAnyone(ctx, o, r, call.AllocResults, o.conn.server.node.Info,
 		func(res schema.NodeService_info_Results, info nodeservice.Info) error {

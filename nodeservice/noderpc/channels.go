@@ -21,7 +21,7 @@ type created struct {
 func (o *object) CreateChannel(ctx context.Context, call schema.NodeService_createChannel) error {
 	args := call.Args()
 	peer, err := someKey(args.PeerKey())
-	r := newRequest(call.Call, args).with(channelsLane, err)
+	r := o.request(call.Call, args).with(channelsLane, err)
 	return answer(ctx, o, r, call.AllocResults,
 		func(ctx context.Context, s nodeservice.Session) (created, error) {
 			view, isNew, err := s.CreateChannel(ctx, peer)
@@ -44,10 +44,16 @@ func (o *object) CreateChannel(ctx context.Context, call schema.NodeService_crea
 func (o *object) ListChannels(ctx context.Context, call schema.NodeService_listChannels) error {
 	args := call.Args()
 	req, err := decodeListChannels(args)
-	r := newRequest(call.Call, args).with(channelsLane, err)
+	r := o.request(call.Call, args).with(channelsLane, err)
+	one, all, err := channelID(args.ChannelId())
+	r = r.with(channelsLane, err)
 	return answer(ctx, o, r, call.AllocResults,
 		func(ctx context.Context, s nodeservice.Session) (nodeservice.ChannelList, error) {
-			return s.Channels(ctx, req)
+			if all {
+				return s.Channels(ctx, req)
+			}
+			view, err := s.Channel(ctx, one)
+			return nodeservice.ChannelList{Channels: []nodeservice.ChannelView{view}}, err
 		},
 		func(res schema.NodeService_listChannels_Results, list nodeservice.ChannelList) error {
 			channels, err := res.NewChannels(int32(len(list.Channels)))

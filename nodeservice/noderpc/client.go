@@ -22,11 +22,12 @@ import (
 // Client is a remote Node, over one connection. It speaks version 1 of the
 // schema, and does not reconnect: when the connection ends, calls in flight and
 // all later ones are unavailable, and Done tells. Origins are the server's to
-// know; the client ignores those that it is given.
+// know; the client ignores those that it is given, unless it serves a GatewayNode.
 type Client struct {
 	wire *wire
 	rpc  *rpc.Conn
 	node schema.NodeService // the bootstrap capability
+	role role               // static after construction
 
 	mu         sync.Mutex
 	maxPayload int // guarded by mu: as info said; 0: not asked yet
@@ -34,6 +35,18 @@ type Client struct {
 
 var _ nodeservice.Node = (*Client)(nil)
 var _ io.Closer = (*Client)(nil)
+
+// role is whom a client serves: one client of the node, or those of a gateway.
+type role struct {
+	forwards   bool          // Origins go along with what they come with
+	unanswered uint32        // events of a stream that wait in the connection; 0: a window of them
+	buffer     int           // events of a stream that wait here
+	retryAfter time.Duration // when the node may be back; 0: nobody knows
+}
+
+// streamBuffer is how many events of a stream wait here; others wait at the
+// server, or in the connection, a window of them at most.
+const streamBuffer = 16
 
 // clientFrame bounds what a client takes from its server: a full page, amply.
 const clientFrame = 4 * nodeservice.MaxFetchBytes
@@ -60,13 +73,17 @@ func Dial(ctx context.Context, network, address string, tlsConfig *tls.Config) (
 // NewClient is Dial over a connection that there is already. It takes over conn
 // in any case.
 func NewClient(ctx context.Context, conn net.Conn) (*Client, error) {
+	return newClient(ctx, conn, role{buffer: streamBuffer})
+}
+
+func newClient(ctx context.Context, conn net.Conn, r role) (*Client, error) {
 	w := newWire(conn, clientFrame, &meter{limit: math.MaxInt64}, clientTimeouts)
-	c := &Client{wire: w}
+	c := &Client{wire: w, role: r}
 	c.rpc = rpc.NewConn(w, &rpc.Options{Logger: quiet{slog.New(slog.DiscardHandler)}})
 	c.node = schema.NodeService(c.rpc.Bootstrap(ctx))
 	if err := c.resolve(ctx); err != nil {
 		_ = c.Close()
-		return nil, unreachable(err)
+		return nil, c.unreachable(err)
 	}
 	return c, nil
 }
@@ -98,11 +115,14 @@ func (c *Client) Close() error {
 
 // Challenge implements nodeservice.Node.
 func (c *Client) Challenge(
-	ctx context.Context, _ nodeservice.Origin, id nodeservice.Identity,
+	ctx context.Context, from nodeservice.Origin, id nodeservice.Identity,
 ) (nodeservice.Challenge, error) {
-	return invoke(ctx, c, c.node.Challenge,
+	return invoke(ctx, c, c.node, schema.NodeService.Challenge,
 		func(p schema.NodeService_challenge_Params) error {
 			p.SetVersion(schema.Version)
+			if err := c.forward(p.NewClient, from); err != nil {
+				return err
+			}
 			return p.SetIdentityKey([]byte(id.Raw()))
 		},
 		func(res schema.NodeService_challenge_Results) (out nodeservice.Challenge, err error) {
@@ -117,12 +137,15 @@ func (c *Client) Challenge(
 
 // Login implements nodeservice.Node.
 func (c *Client) Login(
-	ctx context.Context, _ nodeservice.Origin, req nodeservice.LoginRequest,
+	ctx context.Context, from nodeservice.Origin, req nodeservice.LoginRequest,
 ) (nodeservice.Login, error) {
-	return invoke(ctx, c, c.node.Login,
+	return invoke(ctx, c, c.node, schema.NodeService.Login,
 		func(p schema.NodeService_login_Params) error {
 			p.SetVersion(schema.Version)
 			p.SetRevokeOlder(req.RevokeOlder)
+			if err := c.forward(p.NewClient, from); err != nil {
+				return err
+			}
 			if err := p.SetIdentityKey([]byte(req.Identity.Raw())); err != nil {
 				return err
 			}
@@ -145,14 +168,24 @@ func (c *Client) Login(
 
 // Authenticate implements nodeservice.Node.
 func (c *Client) Authenticate(
-	ctx context.Context, _ nodeservice.Origin, token string,
+	ctx context.Context, from nodeservice.Origin, token string,
 ) (nodeservice.Session, error) {
-	return invoke(ctx, c, c.node.Authenticate,
+	s, err := c.authenticate(ctx, from, token)
+	if err != nil {
+		return nil, err // and no typed nil
+	}
+	return s, nil
+}
+
+func (c *Client) authenticate(
+	ctx context.Context, from nodeservice.Origin, token string,
+) (*clientSession, error) {
+	return invoke(ctx, c, c.node, schema.NodeService.Authenticate,
 		func(p schema.NodeService_authenticate_Params) error {
 			p.SetVersion(schema.Version)
-			return setToken(p.NewAuth, token)
+			return c.setAuth(p.NewAuth, from, token)
 		},
-		func(res schema.NodeService_authenticate_Results) (nodeservice.Session, error) {
+		func(res schema.NodeService_authenticate_Results) (*clientSession, error) {
 			id, err := someKey(res.IdentityKey())
 			if err != nil {
 				return nil, err
@@ -161,17 +194,34 @@ func (c *Client) Authenticate(
 		})
 }
 
-func setToken(newAuth func() (schema.Auth, error), token string) error {
+func (c *Client) setAuth(newAuth func() (schema.Auth, error), from nodeservice.Origin, token string) error {
 	auth, err := newAuth()
 	if err != nil {
 		return err
 	}
+	if c.role.forwards {
+		if err := placeOrigin(auth, from); err != nil {
+			return err
+		}
+	}
 	return auth.SetAccessToken([]byte(token))
+}
+
+// forward is setAuth where there is no token yet.
+func (c *Client) forward(newAuth func() (schema.Auth, error), from nodeservice.Origin) error {
+	if !c.role.forwards {
+		return nil
+	}
+	auth, err := newAuth()
+	if err != nil {
+		return err
+	}
+	return placeOrigin(auth, from)
 }
 
 // Info implements nodeservice.Node.
 func (c *Client) Info(ctx context.Context) (nodeservice.Info, error) {
-	return invoke(ctx, c, c.node.Info,
+	return invoke(ctx, c, c.node, schema.NodeService.Info,
 		func(p schema.NodeService_info_Params) error {
 			p.SetVersion(schema.Version)
 			return nil
@@ -211,14 +261,14 @@ type answered interface {
 
 // invoke makes one call and reads its answer, whose memory dies with it.
 func invoke[P any, R answered, F interface{ Struct() (R, error) }, T any](
-	ctx context.Context, c *Client,
-	method func(context.Context, func(P) error) (F, capnp.ReleaseFunc),
+	ctx context.Context, c *Client, node schema.NodeService,
+	method func(schema.NodeService, context.Context, func(P) error) (F, capnp.ReleaseFunc),
 	place func(P) error, read func(R) (T, error),
 ) (out T, err error) {
 	if err := ctx.Err(); err != nil {
 		return out, nodeservice.AsError(err)
 	}
-	future, release := method(ctx, place)
+	future, release := method(node, ctx, place)
 	defer release()
 	res, err := future.Struct()
 	if err != nil {
@@ -244,7 +294,7 @@ func (c *Client) failed(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return nodeservice.AsError(ctx.Err())
 	case c.wire.broken.Load():
-		return unreachable(err)
+		return c.unreachable(err)
 	}
 	switch exc.TypeOf(err) {
 	case exc.Unimplemented:
@@ -252,12 +302,18 @@ func (c *Client) failed(ctx context.Context, err error) error {
 			Code: nodeservice.CodeUnsupportedVersion, Detail: "the node does not know this method: it is older than the client", Cause: err,
 		}
 	case exc.Disconnected, exc.Overloaded:
-		return unreachable(err)
+		return c.unreachable(err)
 	}
 	return nodeservice.AsError(err)
 }
 
-func unreachable(cause error) error {
+func (c *Client) unreachable(cause error) error {
+	err := unreachable(cause)
+	err.RetryAfter = c.role.retryAfter
+	return err
+}
+
+func unreachable(cause error) *nodeservice.Error {
 	if errors.Is(cause, context.Canceled) || errors.Is(cause, context.DeadlineExceeded) {
 		return nodeservice.AsError(cause)
 	}

@@ -15,10 +15,16 @@ import (
 func (s *clientSession) UploadKeyPackages(
 	ctx context.Context, req nodeservice.UploadRequest,
 ) ([]nodeservice.Fingerprint, error) {
+	if !req.Owner.IsZero() && len(req.Packages) == 1 && !req.LastResort {
+		return s.uploadFor(ctx, req.Owner, req.Packages[0])
+	}
+	if !req.Owner.IsZero() && req.Owner != s.identity {
+		return nil, invalid("the schema names an owner with one key package, which is no last-resort one")
+	}
 	if len(req.Packages) > nodeservice.MaxUpload {
 		return nil, invalid("packages has %d items; at most %d are allowed", len(req.Packages), nodeservice.MaxUpload)
 	}
-	return ask(ctx, s, s.node.UploadKeyPackages,
+	return ask(ctx, s, schema.NodeService.UploadKeyPackages,
 		func(p schema.NodeService_uploadKeyPackages_Params) error {
 			p.SetVersion(schema.Version)
 			p.SetLastResort(req.LastResort)
@@ -38,6 +44,24 @@ func (s *clientSession) UploadKeyPackages(
 		},
 		func(res schema.NodeService_uploadKeyPackages_Results) ([]nodeservice.Fingerprint, error) {
 			return decodeFingerprints(res.Fingerprints())
+		})
+}
+
+// uploadFor is the upload of before batches, which names the owner.
+func (s *clientSession) uploadFor(
+	ctx context.Context, owner nodeservice.Identity, pkg []byte,
+) ([]nodeservice.Fingerprint, error) {
+	return ask(ctx, s, schema.NodeService.UploadKeyPackage,
+		func(p schema.NodeService_uploadKeyPackage_Params) error {
+			p.SetVersion(schema.Version)
+			if err := p.SetIdentityKey([]byte(owner.Raw())); err != nil {
+				return err
+			}
+			return p.SetPackage(pkg[:min(len(pkg), nodeservice.MaxKeyPackage+1)]) // as much as is refused
+		},
+		func(res schema.NodeService_uploadKeyPackage_Results) ([]nodeservice.Fingerprint, error) {
+			print, err := decodeFingerprint(res.Fingerprint())
+			return []nodeservice.Fingerprint{print}, err
 		})
 }
 
@@ -69,7 +93,7 @@ func decodeFingerprint(field []byte, err error) (print nodeservice.Fingerprint, 
 func (s *clientSession) ClaimKeyPackage(
 	ctx context.Context, req nodeservice.ClaimRequest,
 ) (nodeservice.KeyPackage, error) {
-	return ask(ctx, s, s.node.FetchKeyPackage,
+	return ask(ctx, s, schema.NodeService.FetchKeyPackage,
 		func(p schema.NodeService_fetchKeyPackage_Params) error { return placeClaim(p, req) },
 		func(res schema.NodeService_fetchKeyPackage_Results) (out nodeservice.KeyPackage, err error) {
 			out.CipherSuite = nodeservice.CipherSuite(res.Suite())
@@ -102,7 +126,7 @@ func placeClaim(p schema.NodeService_fetchKeyPackage_Params, req nodeservice.Cla
 
 // KeyPackageStatus implements nodeservice.Session.
 func (s *clientSession) KeyPackageStatus(ctx context.Context) ([]nodeservice.KeyPackageStock, error) {
-	return ask(ctx, s, s.node.KeyPackageStatus,
+	return ask(ctx, s, schema.NodeService.KeyPackageStatus,
 		func(p schema.NodeService_keyPackageStatus_Params) error {
 			p.SetVersion(schema.Version)
 			return nil

@@ -26,7 +26,7 @@ func (s *clientSession) Enqueue(
 				"the payload has %d bytes; at most %d are allowed", len(req.Payload), limit)
 		}
 	}
-	return ask(ctx, s, s.node.Enqueue,
+	return ask(ctx, s, schema.NodeService.Enqueue,
 		func(p schema.NodeService_enqueue_Params) error { return placeEnqueue(p, req) },
 		func(res schema.NodeService_enqueue_Results) (nodeservice.Receipt, error) {
 			return nodeservice.Receipt{
@@ -98,13 +98,13 @@ func (s *clientSession) Fetch(
 	ctx context.Context, req nodeservice.FetchRequest,
 ) (nodeservice.Page, error) {
 	if req.Wait <= 0 {
-		return ask(ctx, s, s.node.Fetch,
+		return ask(ctx, s, schema.NodeService.Fetch,
 			func(p schema.NodeService_fetch_Params) error { return placeFetch(p, req) },
 			func(res schema.NodeService_fetch_Results) (nodeservice.Page, error) {
 				return decodePage(res.Page())
 			})
 	}
-	return ask(ctx, s, s.node.FetchWait,
+	return ask(ctx, s, schema.NodeService.FetchWait,
 		func(p schema.NodeService_fetchWait_Params) error {
 			p.SetTimeoutMs(uint64(ceilMilli(req.Wait)))
 			return placeFetch(p, req)
@@ -116,10 +116,16 @@ func (s *clientSession) Fetch(
 
 // Ack implements nodeservice.Session.
 func (s *clientSession) Ack(ctx context.Context, req nodeservice.AckRequest) error {
-	_, err := ask(ctx, s, s.node.Ack,
+	return s.ack(ctx, req, 0)
+}
+
+// ack is an acknowledgement within a stream, unless its name is 0.
+func (s *clientSession) ack(ctx context.Context, req nodeservice.AckRequest, stream uint32) error {
+	_, err := ask(ctx, s, schema.NodeService.Ack,
 		func(p schema.NodeService_ack_Params) error {
 			p.SetVersion(schema.Version)
 			p.SetThrough(uint64(req.Through))
+			p.SetStreamId(stream)
 			return setChannel(p, req.Channel, req.Legacy)
 		}, readNothing[schema.NodeService_ack_Results])
 	return err

@@ -12,19 +12,43 @@ import (
 	"github.com/quicproquo/node/schema"
 )
 
-// clientSession is a remote Session: a capability bound to an identity.
+// clientSession is a remote Session: a capability bound to an identity or, for a
+// gateway's short ones, the bootstrap capability and the credentials that go with
+// each call.
 type clientSession struct {
 	client    *Client
-	node      schema.NodeService // released by Close
 	identity  nodeservice.Identity
 	expiresAt atomic.Int64
 
-	mu      sync.Mutex
-	closed  bool                       // guarded by mu
-	streams map[*clientStream]struct{} // guarded by mu: open ones
+	mu         sync.Mutex
+	node       schema.NodeService         // guarded by mu; released by Close
+	with       *credentials               // guarded by mu; nil: node is bound
+	closed     bool                       // guarded by mu
+	streams    map[*clientStream]struct{} // guarded by mu: open ones
+	lastStream uint32                     // guarded by mu: the name of the latest
 }
 
-var errNoSession = errors.New("the answer carries no session")
+// credentials are what a call on the bootstrap capability brings.
+type credentials struct {
+	token   string
+	from    nodeservice.Origin
+	refused func() // called when the node does not take the token any more
+}
+
+// told listens to what a call returned. Who is only asked for a nonce was not
+// refused.
+func (c *credentials) told(err error) {
+	switch e := nodeservice.AsError(err); {
+	case err == nil || e.Nonce != "":
+	case e.Code == nodeservice.CodeUnauthenticated, e.Code == nodeservice.CodeTokenExpired:
+		c.refused()
+	}
+}
+
+var (
+	errNoSession     = errors.New("the answer carries no session")
+	errSessionClosed = nodeservice.Errorf(nodeservice.CodeUnauthenticated, "the session is closed")
+)
 
 // newSession takes a reference of its own: the answer's dies with the answer.
 func (c *Client) newSession(
@@ -61,37 +85,91 @@ func (s *clientSession) Close() error {
 	for stream := range s.streams {
 		streams = append(streams, stream)
 	}
+	node := s.node
 	s.mu.Unlock()
 	for _, stream := range streams {
 		_ = stream.Close()
 	}
-	s.node.Release()
+	node.Release()
 	return nil
 }
 
 // ask is invoke on the session's capability, unless the session is closed.
 func ask[P any, R answered, F interface{ Struct() (R, error) }, T any](
 	ctx context.Context, s *clientSession,
-	method func(context.Context, func(P) error) (F, capnp.ReleaseFunc),
+	method func(schema.NodeService, context.Context, func(P) error) (F, capnp.ReleaseFunc),
 	place func(P) error, read func(R) (T, error),
 ) (out T, err error) {
-	s.mu.Lock()
-	closed := s.closed
-	s.mu.Unlock()
-	if closed {
-		return out, nodeservice.Errorf(nodeservice.CodeUnauthenticated, "the session is closed")
+	node, with, err := s.take()
+	if err != nil {
+		return out, err
 	}
-	return invoke(ctx, s.client, method, place, read)
+	if with == nil {
+		return invoke(ctx, s.client, node, method, place, read)
+	}
+	out, err = invoke(ctx, s.client, node, method, func(p P) error {
+		if err := place(p); err != nil {
+			return err
+		}
+		authorized := any(p).(interface{ NewAuth() (schema.Auth, error) }) // as all methods of a session
+		return s.client.setAuth(authorized.NewAuth, with.from, with.token)
+	}, read)
+	with.told(err)
+	return out, err
+}
+
+// take is what a call needs. A DPoP proof goes with the first one only: it
+// serves once, and so such a session serves one call.
+func (s *clientSession) take() (schema.NodeService, *credentials, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return schema.NodeService{}, nil, errSessionClosed
+	}
+	with := s.with
+	if with != nil && with.from.Proof != nil {
+		later := *with
+		later.from.Proof = nil
+		s.with = &later
+	}
+	return s.node, with, nil
+}
+
+// bind makes a session with credentials one with a capability of its own, which
+// streams and renewals need.
+func (s *clientSession) bind(ctx context.Context) error {
+	_, with, err := s.take()
+	if err != nil || with == nil {
+		return err
+	}
+	bound, err := s.client.authenticate(ctx, with.from, with.token)
+	if err != nil {
+		with.told(err)
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || s.with == nil { // or another bound it first
+		_ = bound.Close()
+		return nil
+	}
+	s.node.Release()
+	s.node, s.with = bound.node, nil
+	s.expiresAt.Store(bound.expiresAt.Load())
+	return nil
 }
 
 func readNothing[R any](R) (nothing, error) { return nothing{}, nil }
 
 // Renew implements nodeservice.Session.
 func (s *clientSession) Renew(ctx context.Context, token string) (nodeservice.UnixMilli, error) {
-	expiresAt, err := ask(ctx, s, s.node.Renew,
+	if err := s.bind(ctx); err != nil {
+		return 0, err
+	}
+	expiresAt, err := ask(ctx, s, schema.NodeService.Renew,
 		func(p schema.NodeService_renew_Params) error {
 			p.SetVersion(schema.Version)
-			return setToken(p.NewAuth, token)
+			return s.client.setAuth(p.NewAuth, nodeservice.Origin{}, token)
 		},
 		func(res schema.NodeService_renew_Results) (int64, error) { return res.ExpiresAt(), nil })
 	if err == nil {
@@ -102,7 +180,7 @@ func (s *clientSession) Renew(ctx context.Context, token string) (nodeservice.Un
 
 // Revoke implements nodeservice.Session.
 func (s *clientSession) Revoke(ctx context.Context) error {
-	_, err := ask(ctx, s, s.node.Revoke,
+	_, err := ask(ctx, s, schema.NodeService.Revoke,
 		func(p schema.NodeService_revoke_Params) error {
 			p.SetVersion(schema.Version)
 			return nil
@@ -114,7 +192,7 @@ func (s *clientSession) Revoke(ctx context.Context) error {
 func (s *clientSession) CreateChannel(
 	ctx context.Context, peer nodeservice.Identity,
 ) (nodeservice.ChannelView, bool, error) {
-	c, err := ask(ctx, s, s.node.CreateChannel,
+	c, err := ask(ctx, s, schema.NodeService.CreateChannel,
 		func(p schema.NodeService_createChannel_Params) error {
 			p.SetVersion(schema.Version)
 			return p.SetPeerKey([]byte(peer.Raw()))
@@ -134,10 +212,20 @@ func (s *clientSession) CreateChannel(
 func (s *clientSession) Channels(
 	ctx context.Context, req nodeservice.ChannelsRequest,
 ) (nodeservice.ChannelList, error) {
-	return ask(ctx, s, s.node.ListChannels,
+	return s.list(ctx, req, nodeservice.ChannelID{})
+}
+
+// list asks for a page of channels, or for one unless it is zero.
+func (s *clientSession) list(
+	ctx context.Context, req nodeservice.ChannelsRequest, one nodeservice.ChannelID,
+) (nodeservice.ChannelList, error) {
+	return ask(ctx, s, schema.NodeService.ListChannels,
 		func(p schema.NodeService_listChannels_Params) error {
 			p.SetVersion(schema.Version)
 			p.SetLimit(uint32(max(0, req.Limit)))
+			if err := setChannel(p, one, one.IsZero()); err != nil {
+				return err
+			}
 			if err := p.SetCursor(req.Cursor); err != nil {
 				return err
 			}
@@ -159,15 +247,15 @@ func (s *clientSession) Channels(
 		})
 }
 
-// Channel implements nodeservice.Session. The schema has no method for one
-// channel: it is looked for in the list, a page of 256 at a time. Who knows the
-// peer asks Channels for it instead, which is one call.
+// Channel implements nodeservice.Session. A node from before channelId was in
+// listChannels does not see it, and lists all: there the channel is looked for, a
+// page of 256 at a time.
 func (s *clientSession) Channel(
 	ctx context.Context, id nodeservice.ChannelID,
 ) (nodeservice.ChannelView, error) {
 	req := nodeservice.ChannelsRequest{Limit: nodeservice.MaxChannelsPage}
 	for {
-		list, err := s.Channels(ctx, req)
+		list, err := s.list(ctx, req, id)
 		if err != nil {
 			return nodeservice.ChannelView{}, err
 		}
@@ -176,7 +264,7 @@ func (s *clientSession) Channel(
 				return view, nil
 			}
 		}
-		if list.Next == nil {
+		if list.Next == nil || id.IsZero() {
 			return nodeservice.ChannelView{}, nodeservice.Errorf(nodeservice.CodeChannelNotFound,
 				"there is no such channel, or the caller is not in it")
 		}

@@ -14,6 +14,7 @@ import (
 // server at the stream's window.
 type clientStream struct {
 	session *clientSession
+	id      uint32 // names it on the session's capability
 	start   nodeservice.FollowRequest
 	events  chan nodeservice.Event
 	cancel  context.CancelFunc // ends the call
@@ -24,10 +25,6 @@ type clientStream struct {
 	mu        sync.Mutex
 	delivered map[nodeservice.ChannelID]nodeservice.Seq // guarded by mu: highest seq that Next returned
 }
-
-// streamBuffer is how many events wait here; others wait at the server, or in
-// the connection, a window of them at most.
-const streamBuffer = 16
 
 // Follow implements nodeservice.Session. It returns with the first event, which
 // soon comes on every stream, or with the node's refusal. The schema knows a
@@ -59,11 +56,14 @@ func (s *clientSession) Follow(
 func (s *clientSession) startStream(
 	ctx context.Context, req nodeservice.FollowRequest,
 ) (*clientStream, error) {
+	if err := s.bind(ctx); err != nil {
+		return nil, err
+	}
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	f := &clientStream{
 		session:   s,
 		start:     req,
-		events:    make(chan nodeservice.Event, streamBuffer),
+		events:    make(chan nodeservice.Event, s.client.role.buffer),
 		cancel:    cancel,
 		begun:     make(chan struct{}),
 		ended:     make(chan struct{}),
@@ -73,8 +73,10 @@ func (s *clientSession) startStream(
 	defer s.mu.Unlock()
 	if s.closed {
 		cancel()
-		return nil, nodeservice.Errorf(nodeservice.CodeUnauthenticated, "the session is closed")
+		return nil, errSessionClosed
 	}
+	s.lastStream++
+	f.id = s.lastStream
 	s.streams[f] = struct{}{}
 	go f.run(running)
 	return f, nil
@@ -84,9 +86,11 @@ func (s *clientSession) startStream(
 func (f *clientStream) run(ctx context.Context) {
 	defer close(f.ended)
 	sink := schema.EventSink_ServerToClient(&eventSink{stream: f, open: ctx})
-	_, err := invoke(ctx, f.session.client, f.session.node.Follow,
+	_, err := ask(ctx, f.session, schema.NodeService.Follow,
 		func(p schema.NodeService_follow_Params) error {
 			p.SetVersion(schema.Version)
+			p.SetStreamId(f.id)
+			p.SetUnanswered(f.session.client.role.unanswered)
 			p.SetAfter(uint64(f.start.After))
 			p.SetWindow(uint32(max(0, f.start.Window.Messages)))
 			if err := p.SetSink(sink); err != nil { // takes the reference over
@@ -132,9 +136,9 @@ func (f *clientStream) deliver(event nodeservice.Event) nodeservice.Event {
 	return event
 }
 
-// Ack implements nodeservice.Stream: a plain ack, after the check that the node
-// makes for other streams. What was acknowledged before the stream began is not
-// known here, and asked for when it matters.
+// Ack implements nodeservice.Stream. What waits here the node has delivered, and
+// the reader has not seen: the check for that is made here. What was acknowledged
+// before the stream began is not known here, and asked for when it matters.
 func (f *clientStream) Ack(ctx context.Context, id nodeservice.ChannelID, through nodeservice.Seq) error {
 	f.mu.Lock()
 	highest := f.delivered[id]
@@ -151,7 +155,13 @@ func (f *clientStream) Ack(ctx context.Context, id nodeservice.ChannelID, throug
 			return invalid("through is %d, above what this stream delivered: %d", through, highest)
 		}
 	}
-	return f.session.Ack(ctx, nodeservice.AckRequest{Channel: id, Through: through})
+	req, within := nodeservice.AckRequest{Channel: id, Through: through}, f.id
+	select {
+	case <-f.ended: // and gone at the node: what was delivered may be acknowledged still
+		within = 0
+	default:
+	}
+	return f.session.ack(ctx, req, within)
 }
 
 // Close implements nodeservice.Stream.

@@ -19,6 +19,8 @@ import (
 type connection struct {
 	server   *Server
 	address  netip.Addr // of the peer; zero on a unix socket
+	trusted  bool       // a gateway, believed what it says of its clients
+	limits   Limits     // of this connection
 	wire     *wire
 	rpc      *rpc.Conn
 	lanes    lanes
@@ -28,7 +30,7 @@ type connection struct {
 }
 
 // start serves an accepted connection, if there is room for it.
-func (s *Server) start(conn net.Conn) {
+func (s *Server) start(conn net.Conn, trusted bool) {
 	address := remoteAddress(conn)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -36,7 +38,10 @@ func (s *Server) start(conn net.Conn) {
 		_ = conn.Close()
 		return
 	}
-	c := &connection{server: s, address: address}
+	c := &connection{server: s, address: address, trusted: trusted, limits: s.limits}
+	if trusted {
+		c.limits = s.trustedLimits
+	}
 	c.open(conn)
 	s.conns[c] = struct{}{}
 	s.running.Go(func() {
@@ -52,8 +57,11 @@ func (s *Server) start(conn net.Conn) {
 // open hands the connection to the RPC runtime, whose goroutines live as long as
 // the connection does.
 func (c *connection) open(conn net.Conn) {
-	l := c.server.limits
-	m := &meter{limit: l.ConnectionBytes, strangers: c.server.strangers}
+	l := c.limits
+	m := &meter{limit: l.ConnectionBytes}
+	if !c.trusted {
+		m.strangers = c.server.strangers
+	}
 	maxFrame := max(c.server.payload+headroom, minMessage)
 	c.wire = newWire(conn, maxFrame, m, timeouts{
 		first: l.FirstMessage, body: l.Body, write: l.Write, end: closeGrace,
@@ -78,7 +86,7 @@ func (c *connection) capability(bound nodeservice.Session) schema.NodeService {
 
 // bind makes the capability of a session, which it takes over in any case.
 func (c *connection) bind(s nodeservice.Session) (schema.NodeService, error) {
-	if c.sessions.Add(1) > int64(c.server.limits.Sessions) {
+	if c.sessions.Add(1) > int64(c.limits.Sessions) {
 		c.sessions.Add(-1)
 		_ = s.Close()
 		return schema.NodeService{}, nodeservice.Errorf(nodeservice.CodeQuotaExceeded,

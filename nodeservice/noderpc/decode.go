@@ -37,6 +37,14 @@ func data(field []byte, err error) ([]byte, error) {
 	return bytes.Clone(field), nil
 }
 
+// text copies a Data field that holds text.
+func text(field []byte, err error) (string, error) {
+	if err != nil {
+		return "", unreadable(err)
+	}
+	return string(field), nil
+}
+
 // key reads an identity; empty bytes are the zero Identity.
 func key(field []byte, err error) (nodeservice.Identity, error) {
 	if err != nil {

@@ -30,11 +30,11 @@ func TestEveryMethodReachesTheSession(t *testing.T) {
 			fetched = r
 			return page, nil
 		},
-		channels: func(_ context.Context, r nodeservice.ChannelsRequest) (nodeservice.ChannelList, error) {
-			if r.Cursor == nil {
-				return nodeservice.ChannelList{Next: []byte("next")}, nil
+		channel: func(_ context.Context, id nodeservice.ChannelID) (nodeservice.ChannelView, error) {
+			if id != channel {
+				return nodeservice.ChannelView{}, nodeservice.Errorf(nodeservice.CodeChannelNotFound, "none of yours")
 			}
-			return nodeservice.ChannelList{Channels: []nodeservice.ChannelView{view}}, nil
+			return view, nil
 		},
 		renew: func(_ context.Context, token string) (nodeservice.UnixMilli, error) {
 			return nodeservice.UnixMilli(len(token)), nil

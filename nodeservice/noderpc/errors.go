@@ -48,6 +48,11 @@ func encodeError(out schema.NodeError, err *nodeservice.Error) error {
 	}
 	out.SetMinVersion(err.MinVersion)
 	out.SetMaxVersion(err.MaxVersion)
+	if err.Nonce != "" {
+		if err := out.SetNonce(err.Nonce); err != nil {
+			return err
+		}
+	}
 	return out.SetDetail(err.Detail)
 }
 
@@ -56,6 +61,10 @@ func encodeError(out schema.NodeError, err *nodeservice.Error) error {
 // precondition_failed always has one.
 func decodeError(in schema.NodeError) error {
 	detail, err := in.Detail()
+	if err != nil {
+		return badAnswer(err)
+	}
+	nonce, err := in.Nonce()
 	if err != nil {
 		return badAnswer(err)
 	}
@@ -69,6 +78,7 @@ func decodeError(in schema.NodeError) error {
 		RetryAfter: time.Duration(min(in.RetryAfterMs(), uint64(maxRetryAfter.Milliseconds()))) * time.Millisecond,
 		MinVersion: in.MinVersion(),
 		MaxVersion: in.MaxVersion(),
+		Nonce:      nonce,
 	}
 	if head := nodeservice.Seq(in.Head()); head > 0 || code == nodeservice.CodePreconditionFailed {
 		out.Head = &head

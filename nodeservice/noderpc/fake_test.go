@@ -99,6 +99,7 @@ type scriptedSession struct {
 	ack      func(context.Context, nodeservice.AckRequest) error
 	follow   func(context.Context, nodeservice.FollowRequest) (nodeservice.Stream, error)
 	channels func(context.Context, nodeservice.ChannelsRequest) (nodeservice.ChannelList, error)
+	channel  func(context.Context, nodeservice.ChannelID) (nodeservice.ChannelView, error)
 	upload   func(context.Context, nodeservice.UploadRequest) ([]nodeservice.Fingerprint, error)
 	claim    func(context.Context, nodeservice.ClaimRequest) (nodeservice.KeyPackage, error)
 	renew    func(context.Context, string) (nodeservice.UnixMilli, error)
@@ -130,6 +131,10 @@ func (s *scriptedSession) Follow(ctx context.Context, r nodeservice.FollowReques
 
 func (s *scriptedSession) Channels(ctx context.Context, r nodeservice.ChannelsRequest) (nodeservice.ChannelList, error) {
 	return s.channels(ctx, r)
+}
+
+func (s *scriptedSession) Channel(ctx context.Context, id nodeservice.ChannelID) (nodeservice.ChannelView, error) {
+	return s.channel(ctx, id)
 }
 
 func (s *scriptedSession) UploadKeyPackages(ctx context.Context, r nodeservice.UploadRequest) ([]nodeservice.Fingerprint, error) {

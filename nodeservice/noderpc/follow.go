@@ -11,13 +11,19 @@ import (
 )
 
 // Follow implements schema.NodeService_Server: it pulls events from the core's
-// stream and pushes them into the peer's sink, window of them at most without an
-// answer. A sink that does not answer stops the pulling, and costs no more.
+// stream and pushes them into the peer's sink, so many at most without an answer. A sink that does not answer stops the pulling, and costs no more.
 func (o *object) Follow(ctx context.Context, call schema.NodeService_follow) error {
 	args := call.Args()
 	req, err := decodeFollow(args)
-	r := newRequest(call.Call, args).with("", err)
+	r := o.request(call.Call, args).with("", err)
 	sink := args.Sink() // lives as long as the call
+	streamID, unanswered := args.StreamId(), atMost(args.Unanswered(), req.Window.Messages)
+	if unanswered == 0 {
+		unanswered = req.Window.Messages
+	}
+	if streamID != 0 && o.bound == nil {
+		r = r.with("", invalid("streamId is for a capability that login or authenticate returned"))
+	}
 	return answer(ctx, o, r, call.AllocResults,
 		func(ctx context.Context, s nodeservice.Session) (nothing, error) {
 			stream, err := s.Follow(ctx, req)
@@ -25,7 +31,12 @@ func (o *object) Follow(ctx context.Context, call schema.NodeService_follow) err
 				return nothing{}, err
 			}
 			defer stream.Close()
-			return nothing{}, o.push(ctx, stream, sink, req.Window.Messages)
+			unname, err := o.streams.add(streamID, stream)
+			if err != nil {
+				return nothing{}, err
+			}
+			defer unname()
+			return nothing{}, o.push(ctx, stream, sink, unanswered)
 		},
 		encodeNothing[schema.NodeService_follow_Results])
 }
@@ -61,13 +72,13 @@ type outstanding struct {
 
 // push returns when the stream has ended, and every event has been answered.
 func (o *object) push(
-	ctx context.Context, stream nodeservice.Stream, sink schema.EventSink, window int,
+	ctx context.Context, stream nodeservice.Stream, sink schema.EventSink, unanswered int,
 ) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	p := &pushing{
 		stream: stream, sink: sink,
-		slots: make(chan struct{}, window), sent: make(chan outstanding, window),
+		slots: make(chan struct{}, unanswered), sent: make(chan outstanding, unanswered),
 	}
 	collected := make(chan struct{})
 	go func() {

@@ -16,7 +16,7 @@ const keyPackagesLane = "key packages"
 func (o *object) UploadKeyPackage(ctx context.Context, call schema.NodeService_uploadKeyPackage) error {
 	args := call.Args()
 	req, err := decodeUpload(args)
-	r := newRequest(call.Call, args).with(keyPackagesLane, err)
+	r := o.request(call.Call, args).with(keyPackagesLane, err)
 	return answer(ctx, o, r, call.AllocResults,
 		func(ctx context.Context, s nodeservice.Session) ([]nodeservice.Fingerprint, error) {
 			return s.UploadKeyPackages(ctx, req)
@@ -40,7 +40,7 @@ func decodeUpload(args schema.NodeService_uploadKeyPackage_Params) (req nodeserv
 func (o *object) UploadKeyPackages(ctx context.Context, call schema.NodeService_uploadKeyPackages) error {
 	args := call.Args()
 	packages, err := dataList("packages", nodeservice.MaxUpload)(args.Packages())
-	r := newRequest(call.Call, args).with(keyPackagesLane, err)
+	r := o.request(call.Call, args).with(keyPackagesLane, err)
 	req := nodeservice.UploadRequest{Packages: packages, LastResort: args.LastResort()}
 	return answer(ctx, o, r, call.AllocResults,
 		func(ctx context.Context, s nodeservice.Session) ([]nodeservice.Fingerprint, error) {
@@ -64,7 +64,7 @@ func (o *object) UploadKeyPackages(ctx context.Context, call schema.NodeService_
 func (o *object) FetchKeyPackage(ctx context.Context, call schema.NodeService_fetchKeyPackage) error {
 	args := call.Args()
 	req, err := decodeClaim(args)
-	r := newRequest(call.Call, args).with(keyPackagesLane, err)
+	r := o.request(call.Call, args).with(keyPackagesLane, err)
 	return answer(ctx, o, r, call.AllocResults,
 		func(ctx context.Context, s nodeservice.Session) (nodeservice.KeyPackage, error) {
 			return s.ClaimKeyPackage(ctx, req)
@@ -92,7 +92,7 @@ func decodeClaim(args schema.NodeService_fetchKeyPackage_Params) (req nodeservic
 
 // KeyPackageStatus implements schema.NodeService_Server.
 func (o *object) KeyPackageStatus(ctx context.Context, call schema.NodeService_keyPackageStatus) error {
-	r := newRequest(call.Call, call.Args()).with(keyPackagesLane, nil)
+	r := o.request(call.Call, call.Args()).with(keyPackagesLane, nil)
 	return answer(ctx, o, r, call.AllocResults,
 		func(ctx context.Context, s nodeservice.Session) ([]nodeservice.KeyPackageStock, error) {
 			return s.KeyPackageStatus(ctx)

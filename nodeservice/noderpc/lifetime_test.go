@@ -227,15 +227,18 @@ func TestVersion0(t *testing.T) {
 		fetched = r
 		return nodeservice.Page{Messages: []nodeservice.Message{{Seq: 1, Payload: []byte("a")}, {Seq: 2, Payload: []byte("b")}}}, nil
 	}
+	id := newIdentity(t)
 	node.session.upload = func(_ context.Context, r nodeservice.UploadRequest) ([]nodeservice.Fingerprint, error) {
 		if !r.AnyLength || r.LastResort || len(r.Packages) != 1 {
 			t.Errorf("upload arrived as %+v", r)
+		}
+		if r.Owner != id {
+			return nil, nodeservice.Errorf(nodeservice.CodePermissionDenied, "key packages are uploaded for oneself")
 		}
 		return []nodeservice.Fingerprint{{1}}, nil
 	}
 	_, address := serve(t, node, noLimits)
 	old := schema0.NodeService(capnp.Client(rawDial(t, address).node))
-	id := newIdentity(t)
 	token := func(newAuth func() (schema0.Auth, error)) error {
 		auth, err := newAuth()
 		return errors.Join(err, auth.SetAccessToken([]byte(tokenOf(id))))

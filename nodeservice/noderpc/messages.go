@@ -15,7 +15,7 @@ import (
 func (o *object) Enqueue(ctx context.Context, call schema.NodeService_enqueue) error {
 	args := call.Args()
 	req, err := decodeEnqueue(args)
-	r := newRequest(call.Call, args).with(queueLane(req.Channel, req.Recipient), err)
+	r := o.request(call.Call, args).with(queueLane(req.Channel, req.Recipient), err)
 	return answer(ctx, o, r, call.AllocResults,
 		func(ctx context.Context, s nodeservice.Session) (nodeservice.Receipt, error) {
 			return s.Enqueue(ctx, req)
@@ -73,7 +73,7 @@ type fetchResults interface {
 func (o *object) Fetch(ctx context.Context, call schema.NodeService_fetch) error {
 	args := call.Args()
 	req, err := decodeFetch(args)
-	r := newRequest(call.Call, args).with(queueLane(req.Channel, req.Recipient), err)
+	r := o.request(call.Call, args).with(queueLane(req.Channel, req.Recipient), err)
 	return fetch(ctx, o, r, call.AllocResults, req)
 }
 
@@ -83,7 +83,7 @@ func (o *object) FetchWait(ctx context.Context, call schema.NodeService_fetchWai
 	args := call.Args()
 	req, err := decodeFetch(args)
 	req.Wait = millis(args.TimeoutMs())
-	r := newRequest(call.Call, args).with("", err)
+	r := o.request(call.Call, args).with("", err)
 	ctx, cancel := o.untilDraining(ctx)
 	defer cancel()
 	return fetch(ctx, o, r, call.AllocResults, req)
@@ -148,10 +148,25 @@ func decodeFetch(args fetchArgs) (req nodeservice.FetchRequest, err error) {
 func (o *object) Ack(ctx context.Context, call schema.NodeService_ack) error {
 	args := call.Args()
 	req, err := decodeAck(args)
-	r := newRequest(call.Call, args).with(queueLane(req.Channel, nodeservice.Identity{}), err)
+	streamID := args.StreamId()
+	r := o.request(call.Call, args).with(queueLane(req.Channel, nodeservice.Identity{}), err)
 	return answer(ctx, o, r, call.AllocResults,
-		asNothing(func(s nodeservice.Session, ctx context.Context) error { return s.Ack(ctx, req) }),
+		asNothing(func(s nodeservice.Session, ctx context.Context) error {
+			if streamID != 0 {
+				return o.ackInStream(ctx, streamID, req)
+			}
+			return s.Ack(ctx, req)
+		}),
 		encodeNothing[schema.NodeService_ack_Results])
+}
+
+// ackInStream is for bound capabilities, whose streams all are of one identity.
+func (o *object) ackInStream(ctx context.Context, id uint32, req nodeservice.AckRequest) error {
+	stream, err := o.streams.find(id)
+	if err != nil {
+		return err
+	}
+	return stream.Ack(ctx, req.Channel, req.Through)
 }
 
 func decodeAck(args schema.NodeService_ack_Params) (req nodeservice.AckRequest, err error) {

@@ -17,8 +17,9 @@ import (
 // for each resource, decode their parameters, name the one method of a session
 // to call, and encode what it returns; answer does the rest.
 type object struct {
-	conn  *connection
-	bound nodeservice.Session // nil: the bootstrap capability
+	conn    *connection
+	bound   nodeservice.Session // nil: the bootstrap capability
+	streams namedStreams
 }
 
 var _ schema.NodeService_Server = (*object)(nil)
@@ -37,6 +38,7 @@ func (o *object) Shutdown() {
 type request struct {
 	call    *server.Call
 	version uint16
+	origin  nodeservice.Origin
 	token   string
 	err     error  // the parameters cannot be used
 	lane    string // calls of one lane run in order; "": whenever
@@ -45,12 +47,27 @@ type request struct {
 
 type params interface{ Version() uint16 }
 
-func newRequest(call *server.Call, p params) request {
+func (o *object) request(call *server.Call, p params) request {
 	r := request{call: call, version: p.Version()}
-	if authorized, ok := p.(interface{ Auth() (schema.Auth, error) }); ok {
-		r.token, r.err = accessToken(authorized.Auth())
+	r.origin = nodeservice.Origin{Address: o.conn.address, Door: "capnp", Version: r.version}
+	switch p := p.(type) {
+	case interface{ Auth() (schema.Auth, error) }:
+		r.readAuth(o.conn.trusted, p.Auth)
+	case interface{ Client() (schema.Auth, error) }:
+		r.readAuth(o.conn.trusted, p.Client)
 	}
 	return r
+}
+
+func (r *request) readAuth(trusted bool, read func() (schema.Auth, error)) {
+	auth, err := read()
+	if err == nil {
+		r.token, err = text(auth.AccessToken())
+	}
+	if err == nil && trusted {
+		err = readForwarded(&r.origin, auth)
+	}
+	r.err = err
 }
 
 // with adds the lane and the error of decoding the method's own parameters.
@@ -60,17 +77,6 @@ func (r request) with(lane string, err error) request {
 		r.err = err
 	}
 	return r
-}
-
-func accessToken(auth schema.Auth, err error) (string, error) {
-	if err != nil {
-		return "", unreadable(err)
-	}
-	token, err := auth.AccessToken()
-	if err != nil {
-		return "", unreadable(err)
-	}
-	return string(token), nil
 }
 
 // results are what every method's answer has.
@@ -133,9 +139,9 @@ func perform[T any](
 	if r.version > nodeservice.MaxVersion {
 		return out, unsupported(r.version)
 	}
-	if o.conn.wire.guard.inFlight() > o.conn.server.limits.Calls {
+	if o.conn.wire.guard.inFlight() > o.conn.limits.Calls {
 		return out, nodeservice.Errorf(nodeservice.CodeQuotaExceeded,
-			"more than %d calls are in flight on this connection", o.conn.server.limits.Calls)
+			"more than %d calls are in flight on this connection", o.conn.limits.Calls)
 	}
 	if r.err != nil {
 		return out, nodeservice.AsError(r.err)
@@ -143,7 +149,7 @@ func perform[T any](
 	if o.conn.server.isDraining() {
 		return out, shuttingDown()
 	}
-	if r.lane != "" {
+	if r.lane != "" && !o.conn.trusted { // whose calls are those of many clients
 		turn, leave := o.conn.lanes.enter(r.lane)
 		defer leave()
 		r.call.Go()
@@ -170,7 +176,7 @@ func (o *object) session(ctx context.Context, r request) (nodeservice.Session, f
 	case r.token == "":
 		return o.bound, func() {}, nil
 	}
-	s, err := o.conn.server.node.Authenticate(ctx, o.origin(r.version), r.token)
+	s, err := o.conn.server.node.Authenticate(ctx, r.origin, r.token)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -182,10 +188,6 @@ func (o *object) session(ctx context.Context, r request) (nodeservice.Session, f
 			"auth is of another identity than this capability is bound to")
 	}
 	return s, release, nil
-}
-
-func (o *object) origin(version uint16) nodeservice.Origin {
-	return nodeservice.Origin{Address: o.conn.address, Door: "capnp", Version: version}
 }
 
 // reported logs what operators must know of, and returns the error to send.

@@ -16,8 +16,10 @@ import (
 type Server struct {
 	node    nodeservice.Node
 	log     *slog.Logger
-	limits  Limits
 	payload int
+
+	limits        Limits
+	trustedLimits Limits
 
 	strangers *pool // of all connections that have not logged in
 
@@ -38,6 +40,12 @@ type ServerConfig struct {
 	Log        *slog.Logger // nil: discarded
 	MaxPayload int          // bytes; 0: 5 MiB. Larger messages are not even read
 	Limits     Limits
+
+	// TrustedLimits are those of the connections of ServeTrusted, which carry many
+	// clients each. Zero fields take the default of Limits, but Calls and Sessions
+	// are 65,536, and ConnectionBytes is 1 GiB. Connections are counted with all
+	// others, by Limits.
+	TrustedLimits Limits
 }
 
 // Limits protect the server from its peers; zero fields take the default.
@@ -65,6 +73,13 @@ const drainRetry = 2 * time.Second
 
 // closeGrace is how long what was sent may take to leave when a connection ends.
 const closeGrace = time.Second
+
+func (l *Limits) setTrustedDefaults() {
+	orDefault(&l.Calls, 65_536)
+	orDefault(&l.Sessions, 65_536)
+	orDefault(&l.ConnectionBytes, 1<<30)
+	l.setDefaults()
+}
 
 func (l *Limits) setDefaults() {
 	orDefault(&l.Conns, 16_384)
@@ -96,14 +111,18 @@ func NewServer(cfg ServerConfig) *Server {
 	}
 	orDefault(&cfg.MaxPayload, 5<<20)
 	cfg.Limits.setDefaults()
+	cfg.TrustedLimits.setTrustedDefaults()
 	serving, drained := context.WithCancel(context.Background())
 	return &Server{
-		serving:   serving,
-		drained:   drained,
-		node:      cfg.Node,
-		log:       cfg.Log,
-		limits:    cfg.Limits,
-		payload:   cfg.MaxPayload,
+		serving: serving,
+		drained: drained,
+		node:    cfg.Node,
+		log:     cfg.Log,
+		payload: cfg.MaxPayload,
+
+		limits:        cfg.Limits,
+		trustedLimits: cfg.TrustedLimits,
+
 		strangers: &pool{limit: cfg.Limits.StrangerBytes},
 		listeners: make(map[net.Listener]struct{}),
 		conns:     make(map[*connection]struct{}),
@@ -115,6 +134,18 @@ func NewServer(cfg ServerConfig) *Server {
 // shuts down; it closes the listener. Connections live on until Shutdown or
 // Close. It may be called for several listeners at once.
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
+	return s.serve(ctx, ln, false)
+}
+
+// ServeTrusted is Serve for gateways that stand apart: what they tell of their
+// clients (address, DPoP proof) is believed, and so they decide whom the limits
+// of an address meet. The listener must let nobody else in: a unix socket that
+// only they can open, or TLS that demands a client certificate.
+func (s *Server) ServeTrusted(ctx context.Context, ln net.Listener) error {
+	return s.serve(ctx, ln, true)
+}
+
+func (s *Server) serve(ctx context.Context, ln net.Listener, trusted bool) error {
 	defer ln.Close()
 	if !s.adopt(ln) {
 		return net.ErrClosed
@@ -126,7 +157,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 		conn, err := ln.Accept()
 		switch {
 		case err == nil:
-			s.start(conn)
+			s.start(conn, trusted)
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case s.isDraining():

@@ -1,0 +1,63 @@
+package noderpc
+
+import (
+	"net/netip"
+
+	"github.com/quicproquo/node/nodeservice"
+	"github.com/quicproquo/node/schema"
+)
+
+// forwarded is the name of the door through which clients of a gateway that
+// stands apart come, in the audit.
+const forwardedDoor = "gateway"
+
+// readForwarded takes over what a trusted gateway tells of its client. Nobody
+// else is believed: an address that one may choose is no limit, and a proof of
+// another's request is no proof.
+func readForwarded(origin *nodeservice.Origin, auth schema.Auth) error {
+	address, err := auth.ClientAddress()
+	if err != nil {
+		return unreadable(err)
+	}
+	if address != "" {
+		addr, err := netip.ParseAddr(address)
+		if err != nil {
+			return invalid("clientAddress is no IP address")
+		}
+		origin.Address, origin.Door = addr.Unmap().WithZone(""), forwardedDoor
+	}
+	if !auth.HasProof() {
+		return nil
+	}
+	var proof nodeservice.Proof
+	if proof.JWT, err = auth.Proof(); err != nil {
+		return unreadable(err)
+	}
+	if proof.Method, err = auth.Method(); err != nil {
+		return unreadable(err)
+	}
+	if proof.URL, err = auth.Url(); err != nil {
+		return unreadable(err)
+	}
+	origin.Proof = &proof
+	return nil
+}
+
+// placeOrigin is readForwarded from the other side.
+func placeOrigin(auth schema.Auth, origin nodeservice.Origin) error {
+	if origin.Address.IsValid() {
+		if err := auth.SetClientAddress(origin.Address.String()); err != nil {
+			return err
+		}
+	}
+	if origin.Proof == nil {
+		return nil
+	}
+	if err := auth.SetProof(origin.Proof.JWT); err != nil {
+		return err
+	}
+	if err := auth.SetMethod(origin.Proof.Method); err != nil {
+		return err
+	}
+	return auth.SetUrl(origin.Proof.URL)
+}
