@@ -82,8 +82,8 @@ type Behaviour struct {
 func Behaviours() []Behaviour {
 	var all []Behaviour
 	for _, chapter := range [][]Behaviour{
-		conversations, logins, sessions, channels, strangers, messages, idempotency, drains, waits,
-		expiry, quotas, rates, legacy, keyPackages, claims, streams, announcements, windows, streamEnds, faults,
+		conversations, logins, sessions, tokens, channels, strangers, messages, idempotency, drains, waits,
+		expiry, quotas, rates, byteLimits, legacy, keyPackages, claims, streams, announcements, windows, streamEnds, faults,
 	} {
 		all = append(all, chapter...)
 	}

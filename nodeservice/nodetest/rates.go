@@ -34,6 +34,14 @@ var rates = []Behaviour{
 		cfg.Rates.Channel = nodeservice.Per(3, 3*time.Hour)
 		cfg.Rates.Identity = nodeservice.Per(30, 30*time.Hour)
 	}, Run: refusalChargesNothing},
+	{Name: "bytes sent are limited by identity, and a refused send costs none", Config: func(cfg *nodeservice.Config) {
+		longSessions(cfg)
+		cfg.Rates.BytesIn = nodeservice.Per(3000, 3*time.Hour)
+	}, Run: bytesSentLimited},
+	{Name: "bytes returned are limited by identity, afterwards", Config: func(cfg *nodeservice.Config) {
+		longSessions(cfg)
+		cfg.Rates.BytesOut = nodeservice.Per(3000, 3*time.Hour)
+	}, Run: bytesReturnedLimited},
 	{Name: "channels really created are limited, and those that are there are not", Config: func(cfg *nodeservice.Config) {
 		longSessions(cfg)
 		cfg.Rates.CreatesIdentity = nodeservice.Per(2, 2*time.Hour)
@@ -178,6 +186,36 @@ func refusalChargesNothing(w *World) {
 	}
 	_, err := alice.Session.KeyPackageStatus(w.Ctx)
 	w.ok(err)
+}
+
+func bytesSentLimited(w *World) {
+	alice, bob, id := w.pair()
+	alice.enqueue(nodeservice.EnqueueRequest{Channel: id, Payload: w.payload(2000)})
+	for range 3 {
+		w.limited(alice.enqueueRefused(id, w.payload(1500), nodeservice.CodeRateLimited))
+	}
+	_, err := alice.Session.Enqueue(w.Ctx, nodeservice.EnqueueRequest{Channel: id, Payload: w.payload(500), IfHead: seqPtr(7)})
+	w.refusedWithHead(err, nodeservice.CodePreconditionFailed, 1)
+	alice.enqueue(nodeservice.EnqueueRequest{Channel: id, Payload: w.payload(900)})
+	retryAfter := w.limited(alice.enqueueRefused(id, w.payload(1500), nodeservice.CodeRateLimited))
+	bob.enqueue(nodeservice.EnqueueRequest{Channel: id, Payload: w.payload(2000)})
+	w.Clock.Move(retryAfter + time.Second)
+	alice.enqueue(nodeservice.EnqueueRequest{Channel: id, Payload: w.payload(1500)})
+}
+
+// bytesReturnedLimited: what is returned is owed, and what is owed is to be
+// waited for, by this identity alone.
+func bytesReturnedLimited(w *World) {
+	alice, bob, id := w.pair()
+	payload := w.payload(9000)
+	alice.enqueue(nodeservice.EnqueueRequest{Channel: id, Payload: payload})
+	bob.send(id)
+	w.holds(bob.unread(id), payload) // more than there is: it goes through, as debt
+	_, err := bob.again().Session.Fetch(w.Ctx, nodeservice.FetchRequest{Channel: id})
+	retryAfter := w.limited(err)
+	equal(w, "messages for alice", len(alice.unread(id).Messages), 1)
+	w.Clock.Move(retryAfter + time.Second)
+	w.holds(bob.unread(id), payload)
 }
 
 func createsLimited(w *World) {
