@@ -4,6 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 
@@ -31,6 +33,7 @@ func TestBehaviours(t *testing.T) {
 			{Name: "capnp", Serve: native, Has: nodetest.Drain | nodetest.Legacy | nodetest.Recipient |
 				nodetest.MaxBytes | nodetest.Window | nodetest.Native},
 			{Name: "http", Serve: overHTTP},
+			{Name: "apart", Serve: apart},
 		},
 		[]nodetest.Engine{
 			{Name: "model", Open: openModel},
@@ -100,7 +103,38 @@ func native(t *testing.T, core *nodeservice.Service, log *slog.Logger) nodetest.
 
 // overHTTP is the gateway on a loopback socket.
 func overHTTP(t *testing.T, core *nodeservice.Service, log *slog.Logger) nodetest.Served {
-	door, err := gateway.New(gateway.Config{Node: core, Log: log})
+	return gatewayTo(t, core, log)
+}
+
+// apart is the gateway standing apart: in front of the native door, on a socket
+// that only gateways can open.
+func apart(t *testing.T, core *nodeservice.Service, log *slog.Logger) nodetest.Served {
+	server := noderpc.NewServer(noderpc.ServerConfig{Node: core, Log: log})
+	dir, err := os.MkdirTemp("", "qpq") // t.TempDir is too long for the name of a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	listener, err := net.Listen("unix", filepath.Join(dir, "node"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stopNode := serving(func() { _ = server.ServeTrusted(context.Background(), listener) }, func() { closing(t, server) })
+	node := noderpc.NewGatewayNode(noderpc.GatewayNodeConfig{Log: log, Dial: func(ctx context.Context) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", listener.Addr().String())
+	}})
+	if err := node.Connected(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	served := gatewayTo(t, node, log)
+	stopGateway := served.Stop
+	served.Stop = func() { stopGateway(); closing(t, node); stopNode() }
+	t.Cleanup(served.Stop)
+	return served
+}
+
+func gatewayTo(t *testing.T, node nodeservice.Node, log *slog.Logger) nodetest.Served {
+	door, err := gateway.New(gateway.Config{Node: node, Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}
