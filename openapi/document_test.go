@@ -39,6 +39,15 @@ type operation struct {
 	*openapi3.Operation
 }
 
+func (o operation) pathParameters() (names []string) {
+	for _, p := range o.Parameters {
+		if p.Value.In == "path" {
+			names = append(names, p.Value.Name)
+		}
+	}
+	return names
+}
+
 func operations(t *testing.T) []operation {
 	t.Helper()
 	var all []operation
@@ -163,6 +172,9 @@ func TestOperationsAreDescribed(t *testing.T) {
 			t.Errorf("%s and %s have the operationId %q", o.route, other, o.OperationID)
 		}
 		seen[o.OperationID] = o.route
+		if n := strings.Count(o.route, "{"); n != len(o.pathParameters()) {
+			t.Errorf("%s: it describes %v of its %d path parameters itself, where renderers look for them", o.route, o.pathParameters(), n)
+		}
 		if len(o.Tags) != 1 || !slices.Contains(tags, o.Tags[0]) || o.Summary == "" {
 			t.Errorf("%s: one tag and a summary are expected", o.route)
 		}

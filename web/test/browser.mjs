@@ -1,0 +1,42 @@
+import { existsSync } from 'node:fs';
+import { chromium } from 'playwright-core';
+
+/** Debian's place for it, or CHROMIUM's. */
+export async function launch() {
+  const executablePath = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
+  if (!existsSync(executablePath)) {
+    throw new Error(`there is no ${executablePath}: apt-get install chromium, or set CHROMIUM`);
+  }
+  return chromium.launch({
+    executablePath,
+    args: [
+      '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+      '--disable-background-networking', '--disable-component-update', '--disable-sync',
+    ],
+  });
+}
+
+/**
+ * Watches what a page does that it should not: errors on the console, exceptions,
+ * violations of its policy, requests to other origins, answers that are errors.
+ */
+export async function watch(page, origin) {
+  const complaints = [];
+  page.on('console', (m) => {
+    if (m.type() === 'error' || m.type() === 'warning') complaints.push(`console: ${m.text()}`);
+  });
+  page.on('pageerror', (e) => complaints.push(`exception: ${e.message}`));
+  page.on('request', (r) => {
+    if (new URL(r.url()).origin !== origin) complaints.push(`request to ${r.url()}`);
+  });
+  page.on('response', (r) => {
+    if (r.status() >= 400) complaints.push(`${r.status()} for ${r.url()}`);
+  });
+  await page.exposeFunction('reportViolation', (text) => complaints.push(`violation: ${text}`));
+  await page.addInitScript(() => {
+    document.addEventListener('securitypolicyviolation', (e) => {
+      window.reportViolation(`${e.effectiveDirective} ${e.blockedURI} ${e.sample}`);
+    });
+  });
+  return complaints;
+}

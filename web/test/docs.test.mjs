@@ -1,0 +1,115 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { launch, watch } from './browser.mjs';
+import { serve } from './site.mjs';
+
+let browser, site;
+
+before(async () => {
+  [browser, site] = await Promise.all([launch(), serve()]);
+});
+
+after(async () => {
+  await browser?.close();
+  site?.close();
+});
+
+async function open(options = {}, fragment = '') {
+  const page = await browser.newPage(options);
+  const complaints = await watch(page, site.origin);
+  await page.goto(`${site.origin}/docs/${fragment}`);
+  await page.locator('.opblock').first().waitFor();
+  return { page, complaints };
+}
+
+const shot = async (page, name) => {
+  if (process.env['SCREENSHOTS']) await page.screenshot({ path: `${process.env['SCREENSHOTS']}/${name}.png` });
+};
+
+test('every operation of the contract is on the page', async () => {
+  const { page, complaints } = await open();
+  const document = await (await fetch(`${site.origin}/openapi.json`)).text();
+  const operations = document.match(/^ {6}operationId: /gm).length;
+  assert.equal(await page.locator('.opblock').count(), operations);
+  assert.match(await page.locator('.info').innerText(), /quicproquo node/);
+  assert.deepEqual(complaints, []);
+  await shot(page, 'docs');
+  await page.close();
+});
+
+// One at a time: the renderer draws all that is open whenever something opens.
+test('all of an operation can be read, and nothing breaks the policy', async () => {
+  const { page, complaints } = await open();
+  for (const block of await page.locator('.opblock').all()) {
+    const summary = block.locator('.opblock-summary-control').first();
+    await summary.click();
+    await block.locator('.opblock-body .responses-table').waitFor();
+    await summary.click();
+    await block.locator('.opblock-body').waitFor({ state: 'detached' });
+  }
+  assert.deepEqual(complaints, []);
+  await page.close();
+});
+
+test('an operation shows its headers, bodies and errors', async () => {
+  const { page, complaints } = await open({ viewport: { width: 1280, height: 1600 } }, '#/Messages/enqueue');
+  const enqueue = page.locator('#operations-Messages-enqueue');
+  await enqueue.locator('.responses-table').waitFor();
+  const text = await enqueue.innerText();
+  for (const wanted of ['channelId', 'Idempotency-Key', 'If-Match', 'message/mls', 'duplicate', 'message_id_reused', 'RateLimit-Policy']) {
+    assert.ok(text.includes(wanted), `${wanted} is missing`);
+  }
+  assert.deepEqual(complaints, []);
+  await shot(page, 'enqueue');
+  await page.close();
+});
+
+test('schemas can be unfolded, and descriptions are formatted', async () => {
+  const { page, complaints } = await open();
+  await page.locator('section.models .models-control').click();
+  await page.locator('section.models .json-schema-2020-12').first().waitFor();
+  await page.locator('section.models').scrollIntoViewIfNeeded();
+  assert.ok(await page.locator('.info .renderedMarkdown h2').count() > 0, 'the description has headings');
+  assert.deepEqual(complaints, []);
+  await shot(page, 'schemas');
+  await page.close();
+});
+
+test('a request can be tried out, on the page\'s own origin', async () => {
+  const { page, complaints } = await open();
+  const info = page.locator('#operations-Node-info');
+  await info.locator('.opblock-summary-control').click();
+  await info.locator('.try-out__btn').click();
+  await info.locator('.execute').click();
+  await info.locator('.live-responses-table .response').first().waitFor();
+  assert.match(await info.locator('.live-responses-table').innerText(), /https:\/\/node\.example/);
+  assert.deepEqual(complaints, []);
+  await shot(page, 'tried');
+  await page.close();
+});
+
+test('a link leads to its operation, on a dark and narrow screen too', async () => {
+  const options = { colorScheme: 'dark', viewport: { width: 390, height: 844 } };
+  const { page, complaints } = await open(options, '#/Streams/followChannel');
+  const body = page.locator('#operations-Streams-followChannel .opblock-body');
+  await body.waitFor();
+  assert.match(await body.innerText(), /Last-Event-ID/);
+  assert.equal(await page.evaluate(() => document.documentElement.classList.contains('dark-mode')), true);
+  assert.deepEqual(complaints, []);
+  await shot(page, 'dark');
+  await page.close();
+});
+
+test('what could run is refused, whoever would put it into the page', async () => {
+  const { page } = await open();
+  const refused = await page.evaluate(() => ['<script src="x.js"></script>', '<img src=x onerror="x()">', '<a href="javascript:x()">x</a>'].filter((html) => {
+    try {
+      document.createElement('div').innerHTML = html;
+      return false;
+    } catch {
+      return true;
+    }
+  }).length);
+  assert.equal(refused, 3);
+  await page.close();
+});
