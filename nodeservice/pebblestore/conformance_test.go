@@ -21,6 +21,7 @@ func TestConformance(t *testing.T) {
 
 func openCrashable(t storetest.TB) storetest.Opened {
 	fs := vfs.NewCrashableMem()
+	t.Cleanup(func() { verified(t, fs) }) // runs last: when the store is closed
 	return storetest.Opened{
 		Store: openOn(t, fs),
 		Crash: func(t storetest.TB) nodeservice.Store {
@@ -38,4 +39,18 @@ func openOn(t storetest.TB, fs vfs.FS) *pebblestore.Store {
 	}
 	t.Cleanup(func() { _ = store.Close() })
 	return store
+}
+
+// verified insists that a closed store, whatever a test did to it, has no fault.
+func verified(t storetest.TB, fs vfs.FS) {
+	t.Helper()
+	findings, err := pebblestore.Verify("data", pebblestore.Options{FS: fs})
+	if err != nil {
+		t.Errorf("verify: %v", err)
+	}
+	for _, f := range findings {
+		if !f.Harmless {
+			t.Errorf("verify: %s", f.Text)
+		}
+	}
 }

@@ -52,12 +52,7 @@ type Metrics struct {
 // Open opens the store in a directory, which it creates if there is none. One
 // process at a time can hold it.
 func Open(dir string, opts Options) (*Store, error) {
-	if opts.FS == nil {
-		opts.FS = vfs.Default
-	}
-	if opts.Log == nil {
-		opts.Log = slog.New(slog.DiscardHandler)
-	}
+	opts = opts.complete()
 	s := &Store{fs: opts.FS, dir: dir, log: opts.Log, views: &views{}}
 	s.blobs = newBlobs(s.fs, s.fs.PathJoin(dir, "blobs"), s.log)
 	if err := makeDir(s.fs, s.blobs.dir); err != nil {
