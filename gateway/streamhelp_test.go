@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 
 	"github.com/quicproquo/node/gateway"
 	"github.com/quicproquo/node/nodeservice"
+	"github.com/quicproquo/node/openapi/openapitest"
 )
 
 const tokenProtocol = "base64url.bearer.authorization.qpq."
@@ -57,10 +59,13 @@ func (h handshake) dial(t testing.TB) (*websocket.Conn, *http.Response, error) {
 	return conn, resp, err
 }
 
-// socket is an open stream as a test reads it.
+// socket is an open stream as a test reads it, in whichever rendering.
 type socket struct {
-	t    testing.TB
-	conn *websocket.Conn
+	t      testing.TB
+	conn   *websocket.Conn // nil: events
+	events *eventReader    // nil: a WebSocket
+	once   bool            // pass over an acked that repeats the one before: what acks by frame is told twice
+	acked  string          // the latest
 }
 
 func (h handshake) open(t testing.TB) *socket {
@@ -69,22 +74,59 @@ func (h handshake) open(t testing.TB) *socket {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &socket{t, conn}
+	return &socket{t: t, conn: conn}
 }
 
 type frame map[string]any
+
+// schemas are those of all frames, read once.
+var schemas struct {
+	once   sync.Once
+	frames openapitest.Frames
+}
+
+// read is the next frame in JSON, found to be as the contract says.
+func (s *socket) read() ([]byte, error) {
+	s.t.Helper()
+	var data []byte
+	var err error
+	switch {
+	case s.events != nil:
+		data, err = s.events.next()
+	case s.conn.Subprotocol() == "qpq.v1.cbor":
+		if _, data, err = s.conn.Read(context.Background()); err == nil {
+			data = fromCBOR(s.t, data)
+		}
+	default:
+		_, data, err = s.conn.Read(context.Background())
+	}
+	if err != nil || len(data) > 1<<20 { // a pattern takes its time
+		return data, err
+	}
+	schemas.once.Do(func() { schemas.frames = openapitest.LoadFrames(s.t) })
+	if err := schemas.frames.Check(data); err != nil {
+		s.t.Fatalf("%s: %v", data, err)
+	}
+	return data, nil
+}
 
 // next is the next frame; pings are passed over.
 func (s *socket) next() frame {
 	s.t.Helper()
 	for {
-		_, data, err := s.conn.Read(context.Background())
+		data, err := s.read()
 		if err != nil {
 			s.t.Fatal(err)
 		}
 		var f frame
 		if err := json.Unmarshal(data, &f); err != nil {
 			s.t.Fatal(err)
+		}
+		if f["type"] == "acked" {
+			repeated := s.once && s.acked == string(data)
+			if s.acked = string(data); repeated {
+				continue
+			}
 		}
 		if f["type"] != "ping" {
 			return f
@@ -97,7 +139,7 @@ func (s *socket) want(types ...string) (f frame) {
 	s.t.Helper()
 	for _, kind := range types {
 		if f = s.next(); f["type"] != kind {
-			s.t.Fatalf("got %v, want %s", f, kind)
+			s.t.Fatalf("got %.300s, want %s", fmt.Sprint(f), kind)
 		}
 	}
 	return f
@@ -105,7 +147,11 @@ func (s *socket) want(types ...string) (f frame) {
 
 func (s *socket) send(format string, args ...any) {
 	s.t.Helper()
-	if err := s.conn.Write(context.Background(), websocket.MessageText, fmt.Appendf(nil, format, args...)); err != nil {
+	kind, data := websocket.MessageText, fmt.Appendf(nil, format, args...)
+	if s.conn.Subprotocol() == "qpq.v1.cbor" {
+		kind, data = websocket.MessageBinary, toCBOR(s.t, data)
+	}
+	if err := s.conn.Write(context.Background(), kind, data); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -114,7 +160,7 @@ func (s *socket) send(format string, args ...any) {
 func (s *socket) closed(code websocket.StatusCode, reason string) {
 	s.t.Helper()
 	for {
-		_, _, err := s.conn.Read(context.Background())
+		_, err := s.read()
 		if err == nil {
 			continue
 		}
@@ -141,6 +187,9 @@ func newBubble(t *testing.T, change func(*nodeservice.Config)) *bubble {
 	}
 	b := &bubble{&door{t: t, core: core, gateway: g, url: "http://node"}, newPipes()}
 	server := gateway.NewServer(g, quiet())
+	server.Protocols = new(http.Protocols)
+	server.Protocols.SetHTTP1(true)
+	server.Protocols.SetUnencryptedHTTP2(true) // as over TLS, where a client asks for it
 	served := make(chan error)
 	go func() { served <- server.Serve(b.net) }()
 	t.Cleanup(func() {

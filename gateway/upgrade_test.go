@@ -95,6 +95,7 @@ func TestHandshakesThatAreNone(t *testing.T) {
 		{"a short key", upgrade("Sec-WebSocket-Key", "AAAA"), 400},
 		{"no subprotocol", upgrade("Sec-WebSocket-Protocol", ""), 400},
 		{"an unknown subprotocol", upgrade("Sec-WebSocket-Protocol", "qpq.v2.json"), 400},
+		{"a subprotocol in capitals", upgrade("Sec-WebSocket-Protocol", "QPQ.V1.CBOR"), 400},
 		{"a token alone", upgrade("Sec-WebSocket-Protocol", tokenProtocol+"AAAA"), 400},
 		{"a token twice", upgrade("Sec-WebSocket-Protocol", "qpq.v1.json, "+tokenProtocol+"AAAA"), 400},
 	} {
@@ -125,7 +126,7 @@ func TestTheTokenIsNotEchoed(t *testing.T) {
 	if resp.Header.Get("Sec-WebSocket-Extensions") != "" {
 		t.Error("compression was agreed on")
 	}
-	(&socket{t, conn}).want("hello", "caught_up")
+	(&socket{t: t, conn: conn}).want("hello", "caught_up")
 }
 
 // brokenNode has sessions whose streams panic.
