@@ -53,6 +53,7 @@ func TestScripts(t *testing.T) {
 		Setup: setUp,
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"ready":  ready,
+			"apart":  apart,
 			"exits":  exits,
 			"keep":   keep,
 			"mode":   mode,
@@ -85,7 +86,7 @@ func setUp(env *testscript.Env) error {
 }
 
 // ready waits until the node of $QPQD_DATA_DIR is ready, and sets HTTP, RPC and
-// OPS to its addresses.
+// OPS to its addresses, and TRUSTED to the host and port for gateways.
 func ready(ts *testscript.TestScript, neg bool, args []string) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -94,6 +95,18 @@ func ready(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("HTTP", addresses.HTTP)
 	ts.Setenv("RPC", addresses.RPC)
 	ts.Setenv("OPS", addresses.Ops)
+	_, trusted, _ := strings.Cut(addresses.TrustedRPC, "://")
+	ts.Setenv("TRUSTED", trusted)
+}
+
+// apart waits until the gateway that announces itself in $WORK/apart/listen.json
+// is ready, and sets APART to its address.
+func apart(ts *testscript.TestScript, neg bool, args []string) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	addresses, err := nodeprocess.WaitReady(ctx, ts.MkAbs("apart"))
+	ts.Check(err)
+	ts.Setenv("APART", addresses.HTTP)
 }
 
 // exits runs a program that must end with a certain code: exits 2 qpqd serve.

@@ -20,6 +20,8 @@ type config struct {
 
 	HTTPListen        string `group:"Doors" default:"127.0.0.1:8420" placeholder:"HOST:PORT" help:"Where the HTTP gateway listens; port 0 takes a free one."`
 	RPCListen         string `group:"Doors" default:"127.0.0.1:7420" placeholder:"HOST:PORT" help:"Where the Cap'n Proto door listens; unix:PATH is a socket; empty: nowhere."`
+	TrustedRPCListen  string `group:"Doors" name:"trusted-rpc-listen" placeholder:"HOST:PORT" help:"Where qpqd gateway, standing apart, connects: unix:PATH (its owner's alone), or HOST:PORT with --trusted-rpc-ca. Whoever gets in is believed what it says of its clients: their addresses, and their DPoP proofs. Empty: nowhere."`
+	TrustedRPCCA      string `group:"Doors" name:"trusted-rpc-ca" placeholder:"FILE" help:"Certificates (PEM) that vouch for those that connect to --trusted-rpc-listen, by client certificates; a gateway's own self-signed one admits it alone."`
 	OpsListen         string `group:"Doors" default:"127.0.0.1:9420" placeholder:"HOST:PORT" help:"Where metrics listen, and on loopback pprof; no token is asked for; empty: nowhere."`
 	TLSCert           string `group:"Doors" name:"tls-cert" placeholder:"FILE" help:"Certificate chain (PEM) of both doors, which then speak TLS 1.3 only; read again when it changes."`
 	TLSKey            string `group:"Doors" name:"tls-key" placeholder:"FILE" help:"Private key (PEM) of --tls-cert; read again when it changes."`
@@ -28,6 +30,7 @@ type config struct {
 
 	AllowedOrigins []string      `group:"Doors" placeholder:"ORIGIN" help:"Origins of web pages that may use the gateway, beside --public-url and its own."`
 	TrustedProxies []network     `group:"Doors" placeholder:"CIDR" help:"Proxies whose X-Forwarded-For is believed, as networks or addresses."`
+	MaxConnections int           `group:"Doors" default:"16384" placeholder:"N" help:"HTTP connections at once, streams among them; further ones wait to be accepted."`
 	ShutdownGrace  time.Duration `group:"Doors" default:"30s" help:"How long open requests and streams may take to end at a stop."`
 
 	DataDir string `group:"Store" default:"./var/qpqd" placeholder:"DIR" help:"Where everything is kept: messages, key packages, secrets. Made with mode 0700; one process at a time."`

@@ -2,6 +2,7 @@ package main
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,12 +10,14 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"syscall"
 )
 
 // doors are the listeners of a node.
 type doors struct {
 	http listener
 	rpc  listener // nil: none
+	gate listener // for gateways that stand apart; nil: none
 	ops  listener // nil: none
 
 	publicURL string
@@ -37,9 +40,13 @@ func openDoors(c *config, log *slog.Logger) (_ *doors, err error) {
 	if d.rpc, err = listen("--rpc-listen", c.RPCListen); err != nil {
 		return nil, err
 	}
+	if d.gate, err = listenPrivately("--trusted-rpc-listen", c.TrustedRPCListen); err != nil {
+		return nil, err
+	}
 	if d.ops, err = listen("--ops-listen", c.OpsListen); err != nil {
 		return nil, err
 	}
+	d.http = limitConnections(d.http, c.MaxConnections)
 	d.publicURL = c.publicURL(strconv.Itoa(d.http.Addr().(*net.TCPAddr).Port))
 	if d.tls {
 		return d, d.encrypt(c, log)
@@ -61,7 +68,34 @@ func (d *doors) encrypt(c *config, log *slog.Logger) error {
 	if d.rpc != nil && d.rpc.Addr().Network() != "unix" {
 		d.rpc = tls.NewListener(d.rpc, certificate.config())
 	}
+	if d.gate != nil && d.gate.Addr().Network() != "unix" {
+		config := certificate.config()
+		config.ClientAuth = tls.RequireAndVerifyClientCert
+		if config.ClientCAs, err = readCertificates(c.TrustedRPCCA); err != nil {
+			return fmt.Errorf("--trusted-rpc-ca: %w", err)
+		}
+		d.gate = tls.NewListener(d.gate, config)
+	}
 	return nil
+}
+
+func readCertificates(path string) (*x509.CertPool, error) {
+	pem, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s holds no certificate in PEM", path)
+	}
+	return pool, nil
+}
+
+// listenPrivately is listen for a unix socket that its owner alone can open, from
+// its first moment on. Nothing else is under way yet that makes files.
+func listenPrivately(flag, address string) (listener, error) {
+	defer syscall.Umask(syscall.Umask(0o177))
+	return listen(flag, address)
 }
 
 func listen(flag, address string) (listener, error) {
@@ -105,6 +139,12 @@ func (d *doors) addresses() map[string]string {
 			all["rpc"] = "unix:" + d.rpc.Addr().String()
 		}
 	}
+	if d.gate != nil {
+		all["trusted_rpc"] = d.scheme("capnp") + "://" + d.gate.Addr().String()
+		if d.gate.Addr().Network() == "unix" {
+			all["trusted_rpc"] = "unix:" + d.gate.Addr().String()
+		}
+	}
 	if d.ops != nil {
 		all["ops"] = "http://" + d.ops.Addr().String()
 	}
@@ -121,7 +161,7 @@ func (d *doors) scheme(plain string) string {
 // attributes are addresses for the log.
 func (d *doors) attributes() (attributes []any) {
 	all := d.addresses()
-	for _, name := range []string{"http", "rpc", "ops", "public_url"} {
+	for _, name := range []string{"http", "rpc", "trusted_rpc", "ops", "public_url"} {
 		if all[name] != "" {
 			attributes = append(attributes, name, all[name])
 		}
@@ -131,7 +171,7 @@ func (d *doors) attributes() (attributes []any) {
 
 // close closes the listeners; the servers may have done so before.
 func (d *doors) close() (err error) {
-	for _, ln := range []listener{d.http, d.rpc, d.ops} {
+	for _, ln := range []listener{d.http, d.rpc, d.gate, d.ops} {
 		if ln == nil {
 			continue
 		}

@@ -146,6 +146,9 @@ func (n *node) run(ctx context.Context) error {
 	if n.doors.rpc != nil {
 		parts.Go(func() error { return n.rpc.Serve(context.WithoutCancel(ctx), n.doors.rpc) })
 	}
+	if n.doors.gate != nil {
+		parts.Go(func() error { return n.rpc.ServeTrusted(context.WithoutCancel(ctx), n.doors.gate) })
+	}
 	if n.doors.ops != nil {
 		parts.Go(func() error { return serveHTTP(n.ops, n.doors.ops) })
 	}

@@ -31,12 +31,13 @@ func (c *config) validateDoors() error {
 	}{
 		{"--http-listen", c.HTTPListen, false},
 		{"--rpc-listen", c.RPCListen, true},
+		{"--trusted-rpc-listen", c.TrustedRPCListen, true},
 		{"--ops-listen", c.OpsListen, true},
 	} {
 		if l.address == "" && l.optional {
 			continue
 		}
-		if path, ok := unixPath(l.address); ok && l.flag == "--rpc-listen" && path != "" {
+		if path, ok := unixPath(l.address); ok && strings.HasSuffix(l.flag, "rpc-listen") && path != "" {
 			continue
 		}
 		_, port, err := net.SplitHostPort(l.address)
@@ -49,6 +50,12 @@ func (c *config) validateDoors() error {
 	}
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		return errors.New("--tls-cert and --tls-key come together")
+	}
+	if _, socket := unixPath(c.TrustedRPCListen); (c.TrustedRPCListen != "" && !socket) != (c.TrustedRPCCA != "") {
+		return errors.New("--trusted-rpc-listen HOST:PORT and --trusted-rpc-ca come together; unix:PATH needs none")
+	}
+	if c.TrustedRPCCA != "" && !c.tls() {
+		return errors.New("--trusted-rpc-ca asks for --tls-cert and --tls-key: who is believed must have proved itself")
 	}
 	return c.validateReach()
 }
@@ -90,6 +97,8 @@ func (c *config) validateNumbers() error {
 		return errors.New("--max-payload is from 1 byte to 5MiB")
 	case c.QueueBytes < c.MaxPayload:
 		return errors.New("--queue-bytes is at least --max-payload, or no message of that size could be sent")
+	case c.MaxConnections < 1:
+		return errors.New("--max-connections is at least 1")
 	case c.QueueMessages < 1, c.MaxChannels < 1, c.MaxKeyPackages < 1:
 		return errors.New("--queue-messages, --max-channels and --max-key-packages are at least 1")
 	case c.DataDir == "":

@@ -24,6 +24,8 @@ type Addresses struct {
 	RPC       string `json:"rpc"`
 	Ops       string `json:"ops"`
 	PublicURL string `json:"public_url"`
+
+	TrustedRPC string `json:"trusted_rpc"` // for gateways that stand apart
 }
 
 // Process is a running qpqd.
