@@ -15,6 +15,7 @@ import (
 	"github.com/quicproquo/node/gateway"
 	"github.com/quicproquo/node/gateway/gatewayclient"
 	"github.com/quicproquo/node/nodeservice"
+	"github.com/quicproquo/node/nodeservice/identity"
 	"github.com/quicproquo/node/nodeservice/noderpc"
 	"github.com/quicproquo/node/nodeservice/nodetest"
 	"github.com/quicproquo/node/nodeservice/pebblestore"
@@ -29,11 +30,11 @@ func TestBehaviours(t *testing.T) {
 	nodetest.Run(t,
 		[]nodetest.Door{
 			{Name: "direct", Serve: direct, Has: nodetest.Drain | nodetest.Legacy | nodetest.Recipient |
-				nodetest.MaxBytes | nodetest.Window | nodetest.Origins},
+				nodetest.MaxBytes | nodetest.Window | nodetest.Origins | nodetest.Held | nodetest.Proofs},
 			{Name: "capnp", Serve: native, Has: nodetest.Drain | nodetest.Legacy | nodetest.Recipient |
-				nodetest.MaxBytes | nodetest.Window | nodetest.Native},
-			{Name: "http", Serve: overHTTP},
-			{Name: "apart", Serve: apart},
+				nodetest.MaxBytes | nodetest.Window | nodetest.Native | nodetest.Held},
+			{Name: "http", Serve: overHTTP, Has: nodetest.HTTP | nodetest.Proofs},
+			{Name: "apart", Serve: apart, Has: nodetest.Proofs},
 		},
 		[]nodetest.Engine{
 			{Name: "model", Open: openModel},
@@ -76,7 +77,11 @@ func closing(t *testing.T, c interface{ Close() error }) {
 // direct is no door at all: the core itself.
 func direct(_ *testing.T, core *nodeservice.Service, _ *slog.Logger) nodetest.Served {
 	return nodetest.Served{
-		Dial: func(*testing.T) nodeservice.Node { return core },
+		Dial:  func(*testing.T) nodeservice.Node { return core },
+		Prove: func(_ *testing.T, key *identity.PrivateKey) nodeservice.Node { return proving{core, key} },
+		Present: func(_ *testing.T, proof func(method, url string) string) nodeservice.Node {
+			return presenting{core, proof}
+		},
 		Stop: func() {},
 	}
 }
@@ -146,12 +151,13 @@ func gatewayTo(t *testing.T, node nodeservice.Node, log *slog.Logger) nodetest.S
 		Addr: listener.Addr().String(),
 		Stop: stop,
 		Dial: func(t *testing.T) nodeservice.Node {
-			client, err := gatewayclient.New(gatewayclient.Config{BaseURL: "http://" + listener.Addr().String(), MaxRetries: -1})
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { closing(t, client) })
-			return client
+			return dialHTTP(t, listener, gatewayclient.Config{})
+		},
+		Prove: func(t *testing.T, key *identity.PrivateKey) nodeservice.Node {
+			return dialHTTP(t, listener, gatewayclient.Config{Key: key})
+		},
+		Present: func(t *testing.T, proof func(method, url string) string) nodeservice.Node {
+			return dialHTTP(t, listener, gatewayclient.Config{HTTPClient: presentingHTTP(t, proof)})
 		},
 	}
 }

@@ -21,6 +21,7 @@ import (
 	"testing"
 
 	"github.com/quicproquo/node/nodeservice"
+	"github.com/quicproquo/node/nodeservice/identity"
 )
 
 // Door is a way into a node.
@@ -38,6 +39,12 @@ type Door struct {
 type Served struct {
 	// Dial is a new client: a connection of its own, where the door has such.
 	Dial func(t *testing.T) nodeservice.Node
+
+	// Prove is a new client that proves with every request that it holds key; and
+	// Present one that presents with every request what proof makes of it. Only
+	// with Proofs.
+	Prove   func(t *testing.T, key *identity.PrivateKey) nodeservice.Node
+	Present func(t *testing.T, proof func(method, url string) string) nodeservice.Node
 
 	// Addr is where the door listens; "" if nowhere.
 	Addr string
@@ -67,6 +74,9 @@ const (
 	Window                         // a stream's window of the client's choice
 	Origins                        // the client's address is the test's choice
 	Native                         // speaks the native schema at Served.Addr
+	HTTP                           // speaks HTTP at Served.Addr, beside the core
+	Held                           // the session of a login goes on without its token
+	Proofs                         // carries proofs of possession: Served.Prove, Served.Present
 )
 
 // Behaviour is something that clients rely on.
@@ -82,7 +92,7 @@ type Behaviour struct {
 func Behaviours() []Behaviour {
 	var all []Behaviour
 	for _, chapter := range [][]Behaviour{
-		conversations, logins, sessions, tokens, channels, strangers, messages, idempotency, drains, waits,
+		conversations, logins, sessions, tokens, proofs, channels, strangers, messages, idempotency, drains, waits,
 		expiry, quotas, rates, byteLimits, legacy, keyPackages, claims, streams, announcements, windows, streamEnds, faults,
 	} {
 		all = append(all, chapter...)
