@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"sync"
 
 	"github.com/cockroachdb/errors/oserror"
 	"github.com/cockroachdb/pebble/v2"
@@ -34,6 +35,10 @@ type blobs struct {
 	dir   string
 	log   *slog.Logger
 	slots chan struct{} // bounds the files that are written at once
+
+	mu      sync.Mutex
+	backups int        // guarded by mu: under way; no file is removed meanwhile
+	held    []blobName // guarded by mu: to be removed after them; the disk that holds the files bounds it
 }
 
 // blobName is random: it is never used twice.
@@ -105,10 +110,40 @@ func (b *blobs) read(ref blobRef, size int) (payload []byte, missing bool, err e
 // remove deletes files whose records are durably gone. What cannot be removed
 // is an orphan until the next open.
 func (b *blobs) remove(names ...blobName) {
+	if len(names) == 0 || b.withhold(names) {
+		return
+	}
 	for _, n := range names {
 		if err := b.fs.Remove(b.path(n)); err != nil && !oserror.IsNotExist(err) {
 			b.log.Warn("a payload file could not be removed; the next start tries again", "file", n.String(), "error", err)
 		}
+	}
+}
+
+// withhold keeps names for after a backup, if one is under way.
+func (b *blobs) withhold(names []blobName) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.backups > 0 {
+		b.held = append(b.held, names...)
+	}
+	return b.backups > 0
+}
+
+// hold keeps every file that is there until release is called, once.
+func (b *blobs) hold() (release func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.backups++
+	return func() {
+		b.mu.Lock()
+		b.backups--
+		var due []blobName
+		if b.backups == 0 {
+			due, b.held = b.held, nil
+		}
+		b.mu.Unlock()
+		b.remove(due...)
 	}
 }
 

@@ -54,6 +54,9 @@ type Metrics struct {
 func Open(dir string, opts Options) (*Store, error) {
 	opts = opts.complete()
 	s := &Store{fs: opts.FS, dir: dir, log: opts.Log, views: &views{}}
+	if err := refuseMarked(s.fs, dir); err != nil {
+		return nil, err
+	}
 	s.blobs = newBlobs(s.fs, s.fs.PathJoin(dir, "blobs"), s.log)
 	if err := makeDir(s.fs, s.blobs.dir); err != nil {
 		return nil, fmt.Errorf("pebblestore: make the data directory: %w", err)
