@@ -82,11 +82,15 @@ func (c *certificate) reload() {
 	c.log.Info("TLS certificate read again")
 }
 
-func (c *certificate) stamps() (stamps [2]fileStamp) {
-	for i, path := range []string{c.certFile, c.keyFile} {
-		if info, err := os.Stat(path); err == nil {
-			stamps[i] = fileStamp{info.ModTime(), info.Size()}
-		}
+func (c *certificate) stamps() [2]fileStamp {
+	return [2]fileStamp{stampOf(c.certFile), stampOf(c.keyFile)}
+}
+
+// stampOf is the zero stamp for a file that is not there.
+func stampOf(path string) fileStamp {
+	info, err := os.Stat(path)
+	if err != nil {
+		return fileStamp{}
 	}
-	return stamps
+	return fileStamp{info.ModTime(), info.Size()}
 }

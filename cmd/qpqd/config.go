@@ -36,13 +36,16 @@ type config struct {
 	DataDir string `group:"Store" default:"./var/qpqd" placeholder:"DIR" help:"Where everything is kept: messages, key packages, secrets. Made with mode 0700; one process at a time."`
 	MinFree share  `group:"Store" default:"5%" placeholder:"PERCENT" help:"Share of the disk that must be free to store more; 0% for no check."`
 
-	TokenTTL  time.Duration `group:"Tokens" name:"token-ttl" default:"15m" help:"How long an access token is valid; at most 24h."`
-	TokenKeys string        `group:"Tokens" placeholder:"FILE" help:"Private keys (JWK Set) that sign our tokens. Default: made at first start in the data directory."`
-	SelfLogin toggle        `group:"Tokens" default:"on" placeholder:"on|off" help:"Whether clients may log in with their identity keys."`
+	TokenTTL    time.Duration `group:"Tokens" name:"token-ttl" default:"15m" help:"How long an access token is valid; at most 24h."`
+	TokenKeys   string        `group:"Tokens" placeholder:"FILE" help:"Private keys (JWK Set) that sign our tokens. Default: made at first start in the data directory."`
+	RequireDPoP bool          `group:"Tokens" name:"require-dpop" help:"Refuse tokens that come without a DPoP proof (RFC 9449) of their key. Native clients then log in on each connection: authenticate, and auth in calls, have none."`
+	Issuers     issuers       `group:"Tokens" placeholder:"LIST" help:"Others whose tokens are taken: a list of maps with issuer, audience, type (at+jwt), algorithms (all of EdDSA, ES256, RS256, PS256), max-lifetime (24h), and jwks-file or jwks-url. Each may speak for every identity. Read again as they change."`
+	SelfLogin   toggle        `group:"Tokens" default:"on" placeholder:"on|off" help:"Whether clients may log in with their identity keys."`
 
 	RateIdentity rate `group:"Limits" default:"50" placeholder:"N" help:"Requests per second of one identity, twice as many at once; 0 for no limit."`
 	RateAddress  rate `group:"Limits" default:"50" placeholder:"N" help:"Requests per second of one client address (IPv6: /64), twice as many at once; 0 for no limit."`
 	RateChannel  rate `group:"Limits" default:"50" placeholder:"N" help:"Requests per second of one identity on one channel, twice as many at once; 0 for no limit."`
+	RateBytes    size `group:"Limits" default:"10MiB" placeholder:"SIZE" help:"Payload that one identity may send per second, 3.2 times as much at once and two of the largest messages at least; it may receive 4 times as much, 8 times at once; 0 for no limit."`
 	RateClaims   rate `group:"Limits" default:"10" placeholder:"N" help:"Key packages of one owner that one identity may claim per minute; an address three times, an owner's one-time packages six times as many an hour; 0 for no limit."`
 	RateCreates  rate `group:"Limits" default:"10" placeholder:"N" help:"Channels that one identity may create per minute, one address six times as many; 0 for no limit."`
 
@@ -85,12 +88,31 @@ func (c *config) rates() nodeservice.Rates {
 	r.Identity = c.RateIdentity.perSecond()
 	r.Address = c.RateAddress.perSecond()
 	r.Channel = c.RateChannel.perSecond()
+	r.BytesIn, r.BytesOut = c.bytesIn(), c.bytesOut()
 	r.ClaimsPair = c.RateClaims.per(1, time.Minute)
 	r.ClaimsAddress = c.RateClaims.per(3, time.Minute)
 	r.ClaimsOwner = c.RateClaims.per(6, time.Hour)
 	r.CreatesIdentity = c.RateCreates.per(1, time.Minute)
 	r.CreatesAddress = c.RateCreates.per(6, time.Minute)
 	return r
+}
+
+// bytesIn always lets two of the largest messages through at once, and bytesOut
+// two of the largest pages.
+func (c *config) bytesIn() nodeservice.Rate {
+	if c.RateBytes == 0 {
+		return nodeservice.Rate{}
+	}
+	n := float64(c.RateBytes)
+	return nodeservice.Rate{PerSecond: n, Burst: max(3.2*n, 2*float64(c.MaxPayload))}
+}
+
+func (c *config) bytesOut() nodeservice.Rate {
+	if c.RateBytes == 0 {
+		return nodeservice.Rate{}
+	}
+	n := float64(c.RateBytes)
+	return nodeservice.Rate{PerSecond: 4 * n, Burst: max(8*n, 2*nodeservice.MaxFetchBytes)}
 }
 
 // quotas fills in what the flags say; the rest are the defaults.

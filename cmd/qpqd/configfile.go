@@ -59,7 +59,13 @@ func (f configFile) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any
 		}
 	}
 	switch value := f[flag.Name].(type) {
-	case nil, []any, string:
+	case []any:
+		if flag.Name == "issuers" { // which reads its list itself
+			text, err := yaml.Marshal(value)
+			return string(text), err
+		}
+		return value, nil
+	case nil, string:
 		return value, nil
 	default:
 		return fmt.Sprint(value), nil // a number: our types read text

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -98,17 +99,13 @@ func (d *dataDir) secret() ([]byte, error) {
 	return secret, err
 }
 
-// signingKeys reads the keys of our tokens from a given file, or else from the
-// data directory, where they are made at first start.
-func (d *dataDir) signingKeys(given string) (*identity.SigningKeys, error) {
+// openKeys reads the keys of our tokens from a given file, or else from the data
+// directory, where they are made at first start.
+func (d *dataDir) openKeys(given string, log *slog.Logger) (*keyFile, error) {
 	if given != "" {
-		data, err := privatefile.Read(given)
-		if err != nil {
-			return nil, err
-		}
-		return parseKeys(given, data)
+		return openKeyFile(given, log)
 	}
-	data, err := d.readOrCreate(keysFile, func() ([]byte, error) {
+	_, err := d.readOrCreate(keysFile, func() ([]byte, error) {
 		keys, err := identity.GenerateSigningKeys()
 		if err != nil {
 			return nil, err
@@ -118,15 +115,7 @@ func (d *dataDir) signingKeys(given string) (*identity.SigningKeys, error) {
 	if err != nil {
 		return nil, err
 	}
-	return parseKeys(d.file(keysFile), data)
-}
-
-func parseKeys(path string, data []byte) (*identity.SigningKeys, error) {
-	keys, err := identity.ParseSigningKeys(data)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return keys, nil
+	return openKeyFile(d.file(keysFile), log)
 }
 
 // readOrCreate is under the directory's lock, so that nobody else creates. A

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"testing"
@@ -25,14 +26,14 @@ func TestSecretsAreMadeOnceAndPrivate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys, err := d.signingKeys("")
+	keys, err := d.openKeys("", slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if again, err := d.secret(); err != nil || !bytes.Equal(secret, again) {
 		t.Errorf("the secret changed: %v", err)
 	}
-	if again, err := d.signingKeys(""); err != nil || !bytes.Equal(keys.JWKS(), again.JWKS()) {
+	if again, err := d.openKeys("", slog.New(slog.DiscardHandler)); err != nil || !bytes.Equal(keys.keys.JWKS(), again.keys.JWKS()) {
 		t.Errorf("the token keys changed: %v", err)
 	}
 	for name, want := range map[string]os.FileMode{".": 0o700, secretFile: 0o600, keysFile: 0o600} {
@@ -79,13 +80,13 @@ func TestUnusableSecretsAreRefused(t *testing.T) {
 func TestGivenTokenKeysAreNeverMade(t *testing.T) {
 	d := openTemp(t, t.TempDir())
 	given := filepath.Join(t.TempDir(), "keys.json")
-	if _, err := d.signingKeys(given); err == nil {
+	if _, err := d.openKeys(given, slog.New(slog.DiscardHandler)); err == nil {
 		t.Error("a given file that is not there was accepted")
 	}
 	if err := os.WriteFile(given, []byte("{}"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.signingKeys(given); err == nil {
+	if _, err := d.openKeys(given, slog.New(slog.DiscardHandler)); err == nil {
 		t.Error("a given file without keys was accepted")
 	}
 }

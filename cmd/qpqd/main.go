@@ -31,6 +31,7 @@ const (
 type commandLine struct {
 	Serve   serveCommand   `cmd:"" help:"Run a node until SIGTERM or SIGINT; a second one exits at once."`
 	Gateway gatewayCommand `cmd:"" help:"Run the HTTP gateway alone, in front of a node that runs elsewhere."`
+	Token   tokenCommand   `cmd:"" help:"Rotate the keys of access tokens; inspect and issue tokens."`
 	Config  configCommand  `cmd:"" help:"Look at the configuration that serve would run with."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }

@@ -51,6 +51,7 @@ type node struct {
 	gateway *gateway.Gateway
 	http    *http.Server
 	rpc     *noderpc.Server
+	keys    *keyFile
 	ops     *http.Server
 
 	undo []func() error // what close calls, backwards
@@ -96,9 +97,8 @@ func (n *node) startService(stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	keys, err := n.data.signingKeys(n.cfg.TokenKeys)
-	if err != nil {
-		return fmt.Errorf("token keys: %w", err)
+	if n.keys, err = n.data.openKeys(n.cfg.TokenKeys, n.log); err != nil {
+		return err
 	}
 	audit, err := n.openAudit(stderr)
 	if err != nil {
@@ -109,8 +109,9 @@ func (n *node) startService(stderr io.Writer) error {
 	}
 	n.onClose(n.store.Close)
 	n.service, err = nodeservice.New(nodeservice.Config{
-		Store: n.store, Secret: secret, Keys: keys,
+		Store: n.store, Secret: secret, Keys: n.keys.keys,
 		PublicURL: n.doors.publicURL, TokenTTL: n.cfg.TokenTTL,
+		Issuers: n.cfg.Issuers.policies(), RequireProof: n.cfg.RequireDPoP,
 		NoSelfLogin: !bool(n.cfg.SelfLogin), NoLegacy: !bool(n.cfg.Legacy),
 		Rates: n.cfg.rates(), Quotas: n.cfg.quotas(), Retention: n.cfg.retention(),
 		MinFree: float64(n.cfg.MinFree), SweepEvery: n.cfg.SweepEvery, Tick: tick,
@@ -142,6 +143,7 @@ func (n *node) run(ctx context.Context) error {
 	serving, stop := context.WithCancel(serving)
 	defer stop()
 	parts.Go(func() error { return n.service.Run(serving) })
+	parts.Go(func() error { n.keys.watch(serving); return nil })
 	parts.Go(func() error { return serveHTTP(n.http, n.doors.http) })
 	if n.doors.rpc != nil {
 		parts.Go(func() error { return n.rpc.Serve(context.WithoutCancel(ctx), n.doors.rpc) })

@@ -16,7 +16,7 @@ const maxTokenTTL = 24 * time.Hour
 // validate checks the whole configuration, and tells the first fault in a sentence
 // that names its flags. It touches no file: what cannot be opened fails at start.
 func (c *config) validate() error {
-	for _, check := range []func() error{c.validateDoors, c.validateOrigins, c.validateNumbers, c.validateTimes} {
+	for _, check := range []func() error{c.validateDoors, c.validateOrigins, c.validateIssuers, c.validateNumbers, c.validateTimes} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -87,6 +87,22 @@ func (c *config) validateOrigins() error {
 		if err := checkOrigin(origin); err != nil {
 			return fmt.Errorf("--allowed-origins: %w", err)
 		}
+	}
+	return nil
+}
+
+// validateIssuers looks into no file and at no URL: who is away at the moment may
+// be there later.
+func (c *config) validateIssuers() error {
+	seen := map[string]bool{}
+	for _, p := range c.Issuers.policies() {
+		if err := p.Validate(); err != nil {
+			return fmt.Errorf("--issuers: %w", err)
+		}
+		if seen[p.Issuer] || p.Issuer == c.PublicURL {
+			return fmt.Errorf("--issuers: %q is there twice, or is this node", p.Issuer)
+		}
+		seen[p.Issuer] = true
 	}
 	return nil
 }

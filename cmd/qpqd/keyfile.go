@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/quicproquo/node/cmd/internal/privatefile"
+	"github.com/quicproquo/node/nodeservice/identity"
+)
+
+// keyFile is the file of the keys that sign our tokens. A running node looks at
+// it each second; `qpqd token rotate`, another process, replaces it.
+type keyFile struct {
+	path  string
+	log   *slog.Logger
+	keys  *identity.SigningKeys // the same for good; its set is replaced by watch
+	stamp fileStamp             // owned by watch: of the file that was last read
+}
+
+// keysCheck is how often the file is looked at.
+const keysCheck = time.Second
+
+func openKeyFile(path string, log *slog.Logger) (*keyFile, error) {
+	f := &keyFile{path: path, log: log, stamp: stampOf(path)}
+	var err error
+	f.keys, err = readKeys(path)
+	return f, err
+}
+
+func readKeys(path string) (*identity.SigningKeys, error) {
+	data, err := privatefile.Read(path)
+	if err != nil {
+		return nil, fmt.Errorf("token keys: %w", err)
+	}
+	keys, err := identity.ParseSigningKeys(data)
+	if err != nil {
+		return nil, fmt.Errorf("token keys: %s: %w", path, err)
+	}
+	return keys, nil
+}
+
+// watch takes over what others write, until ctx ends.
+func (f *keyFile) watch(ctx context.Context) {
+	tick := time.NewTicker(keysCheck)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			f.look()
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// look reads the file if it changed. One that is missing or unusable changes
+// nothing: to forget all keys would log everybody out.
+func (f *keyFile) look() {
+	stamp := stampOf(f.path) // before reading: what changes meanwhile is read next time
+	if stamp == f.stamp {
+		return
+	}
+	f.stamp = stamp
+	keys, err := readKeys(f.path)
+	if err != nil {
+		f.log.Warn("the token keys changed and cannot be used, going on with those before", "err", err)
+		return
+	}
+	f.keys.Replace(keys)
+	f.log.Info("token keys read again")
+}
+
+// rotateKeys puts a file with one more key, which signs from now+lead on, in the
+// file's place. Nobody else rotates meanwhile.
+func rotateKeys(path string, now time.Time, lead, keep time.Duration) error {
+	unlock, err := lockDirectory(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	keys, err := readKeys(path)
+	if err != nil {
+		return err
+	}
+	if keys, err = keys.Rotate(now, lead, keep); err != nil {
+		return err
+	}
+	return privatefile.Replace(path, keys.Marshal())
+}
+
+// lockDirectory waits for its turn. The file itself is no lock: it is replaced.
+func lockDirectory(path string) (unlock func(), err error) {
+	dir, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(dir.Fd()), syscall.LOCK_EX); err != nil {
+		_ = dir.Close()
+		return nil, err
+	}
+	return func() { _ = dir.Close() }, nil
+}
