@@ -20,6 +20,7 @@ import (
 	"github.com/quicproquo/node/nodeservice/nodetest"
 	"github.com/quicproquo/node/nodeservice/pebblestore"
 	"github.com/quicproquo/node/nodeservice/storetest/model"
+	"github.com/quicproquo/node/openapi/openapitest"
 )
 
 // TestBehaviours tries what clients may rely on through every door, on every
@@ -144,7 +145,7 @@ func gatewayTo(t *testing.T, node nodeservice.Node, log *slog.Logger) nodetest.S
 		t.Fatal(err)
 	}
 	listener := listen(t)
-	server := gateway.NewServer(door, log)
+	server := gateway.NewServer(openapitest.Contract(t, door), log)
 	stop := serving(func() { _ = server.Serve(listener) }, func() { closing(t, door); closing(t, server) })
 	t.Cleanup(stop)
 	return nodetest.Served{

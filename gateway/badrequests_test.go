@@ -144,7 +144,6 @@ func TestBadRequests(t *testing.T) {
 		{"a login without a signature", "POST", "/v1/auth/token", `{"identity":"` + me + `","nonce":"AAAA"}`, nil, 400, bad},
 		{"a login with a nonce of its own", "POST", "/v1/auth/token", `{"identity":"` + me + `","nonce":"AAAA","signature":"AAAA"}`, nil, 401, nodeservice.CodeUnauthenticated},
 		{"a stream that is no upgrade", "GET", "/v1/stream", "", nil, 426, bad},
-		{"a stream of events", "GET", channel + "/stream", "", []string{"Accept", "text/event-stream"}, 426, bad},
 		{"two Authorization headers", "GET", "/v1/channels", "", []string{"Authorization", "Bearer x"}, 400, bad},
 	} {
 		t.Run(test.name, func(t *testing.T) {

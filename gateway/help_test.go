@@ -20,6 +20,7 @@ import (
 	"github.com/quicproquo/node/nodeservice"
 	"github.com/quicproquo/node/nodeservice/identity"
 	"github.com/quicproquo/node/nodeservice/storetest/model"
+	"github.com/quicproquo/node/openapi/openapitest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -69,8 +70,8 @@ func newDoor(t testing.TB, node nodeservice.Node, change func(*gateway.Config)) 
 	if d.gateway, err = gateway.New(cfg); err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewUnstartedServer(d.gateway)
-	server.Config = gateway.NewServer(d.gateway, cfg.Log)
+	server := httptest.NewUnstartedServer(nil)
+	server.Config = gateway.NewServer(openapitest.Contract(t, d.gateway), cfg.Log)
 	server.Start()
 	d.url = server.URL
 	t.Cleanup(func() {
@@ -162,7 +163,7 @@ func (r reply) code(t testing.TB) nodeservice.Code {
 // do makes a request: method, path, then pairs of header names and values.
 func (d *door) do(method, path string, body io.Reader, header ...string) reply {
 	d.t.Helper()
-	req, err := http.NewRequest(method, d.url+path, body)
+	req, err := http.NewRequestWithContext(testContext(d.t), method, d.url+path, body)
 	if err != nil {
 		d.t.Fatal(err)
 	}
