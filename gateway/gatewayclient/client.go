@@ -39,6 +39,9 @@ type Config struct {
 	// proofs, and whoever copies a token can use it.
 	Key identity.ProofKey
 
+	// Encoding of the frames of streams: JSON unless CBOR is asked for.
+	Encoding Encoding
+
 	// Now is the clock that proofs are dated by: they are refused when it is more
 	// than seconds ahead of the node's, or a minute behind. nil: time.Now.
 	Now func() time.Time
@@ -55,6 +58,7 @@ type Client struct {
 	http *http.Client // static after construction
 	own  bool         // http is ours to close
 
+	codec     codec         // static after construction
 	retries   int           // static after construction
 	retryWait time.Duration // static after construction
 	proofs    prover
@@ -70,10 +74,14 @@ func New(c Config) (*Client, error) {
 	if err != nil || base.Host == "" || (base.Scheme != "http" && base.Scheme != "https") {
 		return nil, errors.New("gatewayclient: BaseURL is not an http or https URL")
 	}
+	codec, known := codecs[c.Encoding]
+	if !known {
+		return nil, errors.New("gatewayclient: Encoding is neither JSON nor CBOR")
+	}
 	base.Path = strings.TrimRight(base.Path, "/")
 	base.RawPath, base.RawQuery, base.Fragment = "", "", ""
 	client := &Client{
-		base: *base, http: c.HTTPClient, proofs: prover{key: c.Key},
+		base: *base, http: c.HTTPClient, codec: codec, proofs: prover{key: c.Key},
 		retries:   max(0, cmp.Or(c.MaxRetries, defaultRetries)),
 		retryWait: cmp.Or(c.MaxRetryWait, defaultRetryWait),
 		now:       c.Now, sleep: c.Sleep,

@@ -3,7 +3,6 @@ package gatewayclient
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"strings"
@@ -26,7 +25,7 @@ func (st *stream) read() {
 			return
 		}
 		var f serverFrame
-		if err := json.Unmarshal(data, &f); err != nil {
+		if err := st.session.client.codec.unmarshal(data, &f); err != nil {
 			st.finish(&nodeservice.Error{Code: nodeservice.CodeInternal, Detail: "a frame of the gateway cannot be read", Cause: err})
 			_ = st.conn.CloseNow()
 			return
@@ -50,9 +49,9 @@ func (st *stream) readFrame() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if kind != websocket.MessageText {
+	if kind != st.session.client.codec.kind {
 		_ = st.conn.CloseNow()
-		return nil, errors.New("a binary frame among JSON ones")
+		return nil, errors.New("a frame of the other kind")
 	}
 	var data bytes.Buffer
 	_, err = io.Copy(&data, progress{frame, silence})

@@ -2,7 +2,6 @@ package gatewayclient
 
 import (
 	"context"
-	"encoding/json"
 	"io"
 	"net/http"
 	"net/url"
@@ -17,7 +16,6 @@ import (
 )
 
 const (
-	subprotocol  = "qpq.v1.json"
 	silentFor    = 75 * time.Second // three pings; then the gateway is gone
 	writeTime    = 10 * time.Second // for one of our small frames
 	framesPerSec = 80               // below the 100 at which the gateway closes
@@ -94,7 +92,7 @@ func (c *Client) tryDial(ctx context.Context, url, token string) (*websocket.Con
 	conn, resp, err := websocket.Dial(ctx, url, &websocket.DialOptions{
 		HTTPClient:   c.http,
 		HTTPHeader:   header,
-		Subprotocols: []string{subprotocol},
+		Subprotocols: []string{c.codec.subprotocol},
 	})
 	if resp != nil {
 		c.proofs.noteNonce(resp)
@@ -102,9 +100,9 @@ func (c *Client) tryDial(ctx context.Context, url, token string) (*websocket.Con
 	switch {
 	case err != nil:
 		return nil, c.refusedUpgrade(ctx, resp, err)
-	case conn.Subprotocol() != subprotocol:
+	case conn.Subprotocol() != c.codec.subprotocol:
 		_ = conn.CloseNow()
-		return nil, outcome{err: nodeservice.Errorf(nodeservice.CodeInternal, "the server does not speak %s", subprotocol)}
+		return nil, outcome{err: nodeservice.Errorf(nodeservice.CodeInternal, "the server does not speak %s", c.codec.subprotocol)}
 	}
 	conn.SetReadLimit(maxAnswer)
 	return conn, outcome{status: resp.StatusCode}
@@ -219,10 +217,11 @@ func (st *stream) renew(token string) { st.write(map[string]any{"type": "auth", 
 
 // write sends a small frame. Failing, it has closed the connection, which read sees.
 func (st *stream) write(frame map[string]any) {
-	data, _ := json.Marshal(frame) // strings and numbers
+	codec := &st.session.client.codec
+	data, _ := codec.marshal(frame) // strings and numbers
 	ctx, cancel := context.WithTimeout(st.ctx, writeTime)
 	defer cancel()
-	_ = st.conn.Write(ctx, websocket.MessageText, data)
+	_ = st.conn.Write(ctx, codec.kind, data)
 }
 
 // Close implements nodeservice.Stream. What waits for Next is dropped; it comes
