@@ -10,6 +10,7 @@ import (
 	"os"
 
 	"github.com/quicproquo/node/nodeservice"
+	"github.com/quicproquo/node/nodeservice/identity"
 )
 
 // app is what commands share: the flags of all commands, the streams, and what
@@ -59,13 +60,14 @@ func (a *app) client(ctx context.Context) (*client, error) {
 	if err := c.takeToken(s); err != nil {
 		return nil, err
 	}
-	c.node, err = a.dial(ctx)
+	c.node, err = a.dial(ctx, c.private)
 	a.closers = append(a.closers, c.close)
 	return c, err
 }
 
-// dial opens the door that --server names.
-func (a *app) dial(ctx context.Context) (nodeservice.Node, error) {
+// dial opens the door that --server names. With a key, each HTTP request proves
+// that we hold it (DPoP), so that a token that was copied is of no use.
+func (a *app) dial(ctx context.Context, key identity.ProofKey) (nodeservice.Node, error) {
 	via, err := parseServer(a.grammar.Server)
 	if err != nil {
 		return nil, usageError{err}
@@ -74,7 +76,7 @@ func (a *app) dial(ctx context.Context) (nodeservice.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	node, closeNode, err := via.dial(ctx, trust)
+	node, closeNode, err := via.dial(ctx, trust, key)
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/quicproquo/node/gateway/gatewayclient"
 	"github.com/quicproquo/node/nodeservice"
+	"github.com/quicproquo/node/nodeservice/identity"
 	"github.com/quicproquo/node/nodeservice/noderpc"
 )
 
@@ -15,9 +16,9 @@ import (
 const dialTimeout = 30 * time.Second
 
 // dial opens the door; whoever called closes it.
-func (s server) dial(ctx context.Context, trust *tls.Config) (nodeservice.Node, func(), error) {
+func (s server) dial(ctx context.Context, trust *tls.Config, key identity.ProofKey) (nodeservice.Node, func(), error) {
 	if s.origin != "" {
-		return s.dialHTTP(trust)
+		return s.dialHTTP(trust, key)
 	}
 	network := "tcp"
 	if s.scheme == "unix" {
@@ -36,11 +37,12 @@ func (s server) dial(ctx context.Context, trust *tls.Config) (nodeservice.Node, 
 }
 
 // dialHTTP follows no redirect: our token is for this origin.
-func (s server) dialHTTP(trust *tls.Config) (nodeservice.Node, func(), error) {
+func (s server) dialHTTP(trust *tls.Config, key identity.ProofKey) (nodeservice.Node, func(), error) {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.TLSClientConfig = trust
 	client, err := gatewayclient.New(gatewayclient.Config{
 		BaseURL: s.scheme + "://" + s.address,
+		Key:     key,
 		HTTPClient: &http.Client{
 			Transport:     transport,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },

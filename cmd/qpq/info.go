@@ -14,7 +14,7 @@ type infoCommand struct{}
 
 // Run needs no state file: it asks without a token.
 func (*infoCommand) Run(ctx context.Context, a *app) error {
-	node, err := a.dial(ctx)
+	node, err := a.dial(ctx, nil)
 	if err != nil {
 		return err
 	}

@@ -54,6 +54,8 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"ready":  ready,
 			"apart":  apart,
+			"status": status,
+			"jwks":   jwks,
 			"exits":  exits,
 			"keep":   keep,
 			"mode":   mode,
@@ -107,6 +109,39 @@ func apart(ts *testscript.TestScript, neg bool, args []string) {
 	addresses, err := nodeprocess.WaitReady(ctx, ts.MkAbs("apart"))
 	ts.Check(err)
 	ts.Setenv("APART", addresses.HTTP)
+}
+
+// status makes a request with a bearer token, which must be answered so: status
+// 200 GET $HTTP/v1/channels $TOKEN.
+func status(ts *testscript.TestScript, neg bool, args []string) {
+	request, err := http.NewRequest(args[1], args[2], nil)
+	ts.Check(err)
+	request.Header.Set("Authorization", "Bearer "+args[3])
+	answer, err := http.DefaultClient.Do(request)
+	ts.Check(err)
+	defer answer.Body.Close()
+	if fmt.Sprint(answer.StatusCode) != args[0] {
+		text, _ := io.ReadAll(answer.Body)
+		ts.Fatalf("%s, wanted %s\n%s", answer.Status, args[0], text)
+	}
+}
+
+// jwks waits until the node publishes so many keys: jwks 2.
+func jwks(ts *testscript.TestScript, neg bool, args []string) {
+	deadline := time.Now().Add(patience)
+	for {
+		answer, err := http.Get(ts.Getenv("HTTP") + "/.well-known/jwks.json")
+		ts.Check(err)
+		text, err := io.ReadAll(answer.Body)
+		ts.Check(errors.Join(err, answer.Body.Close()))
+		if fmt.Sprint(strings.Count(string(text), `"kid"`)) == args[0] {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("not %s keys in\n%s", args[0], text)
+		}
+		time.Sleep(20 * time.Millisecond) // between two looks at another process
+	}
 }
 
 // exits runs a program that must end with a certain code: exits 2 qpqd serve.
