@@ -1,11 +1,11 @@
-# Everything is a target: run, test, check, generate, demo, bench. Go, make and
-# git are assumed; `make test` installs what else it needs on Debian as root.
+# Everything is a target: run, test, check, generate, demo, bench. Go, Node, make
+# and git are assumed; `make test` installs what else it needs on Debian as root.
 
 GO ?= go
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test check generate demo bench tools vet format staticcheck generated
+.PHONY: help run test check generate demo bench tools vet format staticcheck generated pages
 
 CAPNPC_GO := capnproto.org/go/capnp/v3/capnpc-go@v3.1.0-alpha.2
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -13,7 +13,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 help:
 	@echo 'make run       one node on loopback, its data under ./var'
 	@echo 'make test      every test there is (installs what is missing, as root on Debian)'
-	@echo 'make check     format, vet, staticcheck, generated code up to date'
+	@echo 'make check     format, vet, staticcheck, generated code and web/dist up to date'
 	@echo 'make generate  the Go code of the schemas, again'
 	@echo 'make demo      a conversation through both doors, with a crash in it'
 	@echo 'make bench     all benchmarks'
@@ -23,9 +23,10 @@ run:
 
 test: tools vet format
 	$(GO) test -race -timeout 15m ./...
-	$(MAKE) --no-print-directory generated
+	$(MAKE) --no-print-directory generated pages
 
-check: tools format vet staticcheck generated
+check: tools format vet staticcheck generated web/node_modules
+	npm --prefix web run check
 
 demo:
 	$(GO) run ./cmd/demo
@@ -33,12 +34,13 @@ demo:
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
-# The race detector needs a C compiler, and the schemas their compiler. Where
-# they cannot be installed from here, only what needs them fails.
+# The race detector needs a C compiler, the schemas their compiler, the pages a
+# browser. Where they cannot be installed from here, only what needs them fails.
 tools:
 	@missing=; \
 	command -v "$$($(GO) env CC)" >/dev/null || missing="$$missing gcc libc6-dev"; \
 	command -v capnp >/dev/null || missing="$$missing capnproto"; \
+	[ -x "$${CHROMIUM:-/usr/bin/chromium}" ] || missing="$$missing chromium"; \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		apt-get update -q || true; \
@@ -50,7 +52,7 @@ vet:
 	$(GO) vet ./...
 
 format:
-	@unformatted="$$(gofmt -l *.go cmd gateway nodeservice schema)"; \
+	@unformatted="$$(git ls-files -z '*.go' | xargs -0 gofmt -l)"; \
 	if [ -n "$$unformatted" ]; then echo "gofmt would change:" $$unformatted >&2; exit 1; fi
 
 staticcheck:
@@ -69,3 +71,12 @@ generated: bin/capnpc-go
 	@PATH="$(CURDIR)/bin:$$PATH" sh bin/_generated/schema/generate.sh
 	@diff -r schema bin/_generated/schema >/dev/null || { echo 'the generated code is not up to date: make generate' >&2; exit 1; }
 	@rm -rf bin/_generated
+
+web/node_modules: web/package-lock.json
+	cd web && npm ci
+	@touch $@
+
+# The pages as committed: built from their sources, and right in a real browser.
+pages: tools web/node_modules
+	npm --prefix web run check
+	npm --prefix web test
