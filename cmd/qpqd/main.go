@@ -32,6 +32,7 @@ type commandLine struct {
 	Serve   serveCommand   `cmd:"" help:"Run a node until SIGTERM or SIGINT; a second one exits at once."`
 	Gateway gatewayCommand `cmd:"" help:"Run the HTTP gateway alone, in front of a node that runs elsewhere."`
 	Token   tokenCommand   `cmd:"" help:"Rotate the keys of access tokens; inspect and issue tokens."`
+	Store   storeCommand   `cmd:"" help:"Verify a data directory, back it up, restore it."`
 	Config  configCommand  `cmd:"" help:"Look at the configuration that serve would run with."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }

@@ -108,6 +108,9 @@ func (n *node) startService(stderr io.Writer) error {
 		return err
 	}
 	n.onClose(n.store.Close)
+	if err := n.openControl(); err != nil {
+		return err
+	}
 	n.service, err = nodeservice.New(nodeservice.Config{
 		Store: n.store, Secret: secret, Keys: n.keys.keys,
 		PublicURL: n.doors.publicURL, TokenTTL: n.cfg.TokenTTL,
