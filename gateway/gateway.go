@@ -110,6 +110,9 @@ func (g *Gateway) routes() *chi.Mux {
 	for path, file := range contract() {
 		r.Get(path, g.open(file.serve))
 	}
+	r.Get("/docs", g.open(docs))
+	r.Get("/docs/", g.open(docsFile))
+	r.Get("/docs/{file}", g.open(docsFile))
 
 	r.Post("/v1/auth/challenge", g.open(g.challenge))
 	r.Post("/v1/auth/token", g.open(g.login))

@@ -5,8 +5,6 @@ import (
 	"encoding/base64"
 	"net/http"
 	"strings"
-
-	"github.com/quicproquo/node/openapi"
 )
 
 // file is something that comes with the binary, and is served as it is. Static
@@ -46,13 +44,4 @@ func (f file) isHeld(all []string) bool {
 		}
 	}
 	return false
-}
-
-// contract is what the gateway does, to be read: by machines.
-func contract() map[string]file {
-	return map[string]file{
-		"/openapi.json":  newFile(openapi.JSON(), "application/json"),
-		"/openapi.yaml":  newFile(openapi.YAML(), "application/yaml"),
-		"/asyncapi.yaml": newFile(openapi.AsyncAPI(), "application/yaml"),
-	}
 }

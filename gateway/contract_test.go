@@ -1,0 +1,125 @@
+package gateway_test
+
+import (
+	"crypto/sha256"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/go-chi/chi/v5"
+
+	"github.com/quicproquo/node/gateway"
+	"github.com/quicproquo/node/nodeservice"
+	"github.com/quicproquo/node/openapi"
+	"github.com/quicproquo/node/openapi/openapitest"
+)
+
+// What the gateway routes is what the document has, and the other way round.
+func TestRoutesAreThoseOfTheDocument(t *testing.T) {
+	g, err := gateway.New(gateway.Config{Node: newCore(t, nil)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var routed, documented []string
+	err = chi.Walk(g.Routes(), func(method, route string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
+		routed = append(routed, method+" "+route)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, item := range openapitest.Document(t).Paths.Map() {
+		for method := range item.Operations() {
+			documented = append(documented, method+" "+path)
+		}
+	}
+	slices.Sort(routed)
+	slices.Sort(documented)
+	for _, route := range routed {
+		if !slices.Contains(documented, route) {
+			t.Errorf("%s is not in the document", route)
+		}
+	}
+	for _, route := range documented {
+		if !slices.Contains(routed, route) {
+			t.Errorf("%s is not routed", route)
+		}
+	}
+	if len(routed) != len(slices.Compact(routed)) {
+		t.Errorf("a route is there twice: %v", routed)
+	}
+}
+
+func TestTheContractIsServed(t *testing.T) {
+	d := newDoor(t, newCore(t, func(c *nodeservice.Config) {
+		c.Rates.Address = nodeservice.Rate{PerSecond: 1e-6, Burst: 1} // these routes are free
+	}), nil)
+	for path, want := range map[string]struct {
+		mediaType string
+		body      []byte
+	}{
+		"/openapi.json":  {"application/json", openapi.JSON()},
+		"/openapi.yaml":  {"application/yaml", openapi.YAML()},
+		"/asyncapi.yaml": {"application/yaml", openapi.AsyncAPI()},
+	} {
+		r := d.do("GET", path, nil)
+		if r.status != 200 || r.header.Get("Content-Type") != want.mediaType || sha256.Sum256(r.body) != sha256.Sum256(want.body) {
+			t.Errorf("%s: %d %v", path, r.status, r.header)
+		}
+		wantHeld(t, d, path, r.header.Get("ETag"))
+	}
+}
+
+// wantHeld demands that whoever has a file is told so, and nobody else.
+func wantHeld(t *testing.T, d *door, path, tag string) {
+	t.Helper()
+	for match, status := range map[string]int{
+		tag: 304, "W/" + tag: 304, `"x", ` + tag: 304, "*": 304, `"x"`: 200, "": 200, strings.Trim(tag, `"`): 200,
+	} {
+		for _, method := range []string{"GET", "HEAD"} {
+			r := d.do(method, path, nil, "If-None-Match", match)
+			if r.status != status || r.header.Get("ETag") != tag || (status == 304 || method == "HEAD") && len(r.body) > 0 {
+				t.Errorf("%s %s, If-None-Match %s: %d with %d bytes, want %d", method, path, match, r.status, len(r.body), status)
+			}
+		}
+	}
+}
+
+func TestTheReferenceIsServed(t *testing.T) {
+	d := newDoor(t, newCore(t, nil), nil)
+	if r := d.do("GET", "/docs", nil); r.status != 301 || r.header.Get("Location") != "docs/" {
+		t.Errorf("/docs: %d to %q", r.status, r.header.Get("Location"))
+	}
+	page := d.do("GET", "/docs/", nil, "Accept", "text/html")
+	wantHeld(t, d, "/docs/", page.header.Get("ETag"))
+	for path, mediaType := range map[string]string{
+		"/docs/":                       "text/html; charset=utf-8",
+		"/docs/index.html":             "text/html; charset=utf-8",
+		"/docs/page.js":                "text/javascript; charset=utf-8",
+		"/docs/page.css":               "text/css; charset=utf-8",
+		"/docs/icon.svg":               "image/svg+xml",
+		"/docs/swagger-ui-bundle.js":   "text/javascript; charset=utf-8",
+		"/docs/swagger-ui.LICENSE.txt": "text/plain; charset=utf-8",
+	} {
+		r := d.do("GET", path, nil)
+		if r.status != 200 || r.header.Get("Content-Type") != mediaType || len(r.body) == 0 {
+			t.Errorf("%s: %d %s, %d bytes", path, r.status, r.header.Get("Content-Type"), len(r.body))
+		}
+		policy := r.header.Get("Content-Security-Policy")
+		if !strings.HasPrefix(policy, "default-src 'none'; ") || strings.Contains(policy, "unsafe") || r.header.Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%s is served under %q", path, policy)
+		}
+	}
+	// What the page names is there.
+	for _, part := range strings.Split(string(page.body), `"`) {
+		if name := part; strings.HasSuffix(name, ".js") || strings.HasSuffix(name, ".css") || strings.HasSuffix(name, ".svg") {
+			if r := d.do("HEAD", "/docs/"+name, nil); r.status != 200 {
+				t.Errorf("the page wants %s: %d", name, r.status)
+			}
+		}
+	}
+	for _, path := range []string{"/docs/nothing.js", "/docs/..", "/docs/%2e%2e", "/docs/..%2findex.html", "/docs/%2fetc%2fpasswd", "/docs/x/y", "/docs/INDEX.html"} {
+		checkProblem(t, d.do("GET", path, nil), 404, nodeservice.CodeInvalidArgument)
+	}
+}
