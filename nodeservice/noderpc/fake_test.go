@@ -26,7 +26,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type scriptedNode struct {
 	session  scriptedSession // of every identity
 	origins  chan nodeservice.Origin
-	sessions atomic.Int64 // open ones
+	refuse   atomic.Pointer[nodeservice.Error] // what Authenticate says to all; nil: what the token is worth
+	sessions atomic.Int64                      // open ones
 }
 
 func (n *scriptedNode) Challenge(
@@ -52,6 +53,9 @@ func (n *scriptedNode) Authenticate(
 	_ context.Context, from nodeservice.Origin, token string,
 ) (nodeservice.Session, error) {
 	n.note(from)
+	if refused := n.refuse.Load(); refused != nil {
+		return nil, refused
+	}
 	raw, ok := strings.CutPrefix(token, "token ")
 	if !ok {
 		return nil, nodeservice.Errorf(nodeservice.CodeUnauthenticated, "not a token")
@@ -93,6 +97,7 @@ type scriptedSession struct {
 	node                *scriptedNode
 	id                  nodeservice.Identity
 	closing             *sync.Once
+	expiresAt           nodeservice.UnixMilli // 0: 99, long ago
 
 	enqueue  func(context.Context, nodeservice.EnqueueRequest) (nodeservice.Receipt, error)
 	fetch    func(context.Context, nodeservice.FetchRequest) (nodeservice.Page, error)
@@ -107,7 +112,7 @@ type scriptedSession struct {
 }
 
 func (s *scriptedSession) Identity() nodeservice.Identity   { return s.id }
-func (s *scriptedSession) ExpiresAt() nodeservice.UnixMilli { return 99 }
+func (s *scriptedSession) ExpiresAt() nodeservice.UnixMilli { return max(s.expiresAt, 99) }
 func (s *scriptedSession) Close() error {
 	s.closing.Do(func() { s.node.sessions.Add(-1) })
 	return nil
@@ -154,6 +159,7 @@ func (s *scriptedSession) Revoke(ctx context.Context) error { return s.revoke(ct
 // scriptedStream yields what its channel yields, then ends.
 type scriptedStream struct {
 	events chan nodeservice.Event
+	acks   chan nodeservice.Seq // nil: nobody asks
 	closed chan struct{}
 	once   sync.Once
 }
@@ -178,7 +184,11 @@ func (s *scriptedStream) Next(ctx context.Context) (nodeservice.Event, error) {
 	}
 }
 
-func (s *scriptedStream) Ack(context.Context, nodeservice.ChannelID, nodeservice.Seq) error {
+func (s *scriptedStream) Ack(_ context.Context, _ nodeservice.ChannelID, through nodeservice.Seq) error {
+	select {
+	case s.acks <- through:
+	default:
+	}
 	return nil
 }
 

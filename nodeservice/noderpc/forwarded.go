@@ -26,7 +26,7 @@ func readForwarded(origin *nodeservice.Origin, auth schema.Auth) error {
 		}
 		origin.Address, origin.Door = addr.Unmap().WithZone(""), forwardedDoor
 	}
-	if !auth.HasProof() {
+	if !auth.HasMethod() { // an empty proof was still promised
 		return nil
 	}
 	var proof nodeservice.Proof
