@@ -8,12 +8,8 @@
 package web
 
 import (
-	"crypto/sha256"
 	"embed"
-	"encoding/base64"
-	"fmt"
 	"io/fs"
-	"sync"
 )
 
 //go:embed all:dist
@@ -27,25 +23,3 @@ func FS() fs.FS {
 	}
 	return tree
 }
-
-// ETag is the strong entity tag (RFC 9110 section 8.8.3) of a file of FS; "" if
-// there is no such file. Files in a binary have no modification time to go by.
-func ETag(name string) string { return tags()[name] }
-
-var tags = sync.OnceValue(func() map[string]string {
-	byName := map[string]string{}
-	tree := FS()
-	err := fs.WalkDir(tree, ".", func(name string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
-			return err
-		}
-		data, err := fs.ReadFile(tree, name)
-		sum := sha256.Sum256(data)
-		byName[name] = `"` + base64.RawURLEncoding.EncodeToString(sum[:16]) + `"`
-		return err
-	})
-	if err != nil { // the files are in the binary
-		panic(fmt.Sprintf("web: %v", err))
-	}
-	return byName
-})
