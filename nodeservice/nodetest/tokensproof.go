@@ -20,7 +20,7 @@ var proofs = []Behaviour{
 	{Name: "a client may prove its key on a node that does not demand it", Needs: Proofs, Run: proven},
 	{Name: "a proof is taken once", Needs: Proofs, Run: proofOnce},
 	{Name: "a proof that is not for this request and token is refused", Needs: Proofs, Run: proofsRefused},
-	{Name: "a token that promises a proof and brings none is refused", Needs: Proofs | HTTP, Run: proofMissing},
+	{Name: "a token that promises a proof and brings none is refused", Needs: Proofs, Run: proofMissing},
 	{Name: "a proof is made with a nonce of the node, if it demands proofs", Needs: Proofs, Config: demanding, Run: proofNonce},
 	{Name: "a refused proof costs its address ten requests, and one that wants a nonce nothing more", Needs: Proofs, Config: func(cfg *nodeservice.Config) {
 		demanding(cfg)
