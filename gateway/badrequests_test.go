@@ -178,6 +178,17 @@ func checkProblem(t *testing.T, r reply, status int, code nodeservice.Code) {
 	if r.header.Get("X-Request-Id") == "" {
 		t.Error("the answer has no request id")
 	}
+	for _, inside := range insides {
+		if strings.Contains(string(r.body), inside) {
+			t.Errorf("the answer shows %q: %s", inside, r.body)
+		}
+	}
+}
+
+// insides are what Go and its libraries say; clients are never shown it.
+var insides = []string{
+	".go:", "goroutine", "runtime", "panic", "0x", "nil", "<nil>", "json:", "strconv", "unmarshal", "parsing",
+	"illegal base64", "invalid character", "EOF", "http:", "net/", "mime:", "url:", "uuid:", "i/o", "chi", "context",
 }
 
 func TestProblemsCarryWhatTheCodeCarries(t *testing.T) {

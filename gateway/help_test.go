@@ -174,7 +174,7 @@ func (d *door) do(method, path string, body io.Reader, header ...string) reply {
 		}
 		req.Header.Add(header[i], header[i+1])
 	}
-	transport := &http.Transport{DisableKeepAlives: true}
+	transport := &http.Transport{DisableKeepAlives: true, ExpectContinueTimeout: time.Minute}
 	resp, err := transport.RoundTrip(req)
 	if err != nil {
 		d.t.Fatal(err)
