@@ -28,7 +28,7 @@ const shot = async (page, name) => {
 
 test('every operation of the contract is on the page', async () => {
   const { page, complaints } = await open();
-  const document = await (await fetch(`${site.origin}/openapi.json`)).text();
+  const document = await (await fetch(`${site.origin}/openapi.yaml`)).text();
   const operations = document.match(/^ {6}operationId: /gm).length;
   assert.equal(await page.locator('.opblock').count(), operations);
   assert.match(await page.locator('.info').innerText(), /quicproquo node/);
@@ -82,7 +82,7 @@ test('a request can be tried out, on the page\'s own origin', async () => {
   await info.locator('.try-out__btn').click();
   await info.locator('.execute').click();
   await info.locator('.live-responses-table .response').first().waitFor();
-  assert.match(await info.locator('.live-responses-table').innerText(), /https:\/\/node\.example/);
+  assert.match(await info.locator('.live-responses-table').innerText(), /"audience"/);
   assert.deepEqual(complaints, []);
   await shot(page, 'tried');
   await page.close();

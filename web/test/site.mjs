@@ -19,9 +19,11 @@ const contract = new URL('../../openapi/openapi.yaml', import.meta.url);
 
 /**
  * Serves dist as the gateway does, on a free port of loopback. JSON is YAML, so the
- * contract stands in for its own conversion; the gateway's tests have the real one.
+ * contract stands in for its own conversion. Or it is a node that runs already, at the
+ * origin that SITE names.
  */
 export async function serve() {
+  if (process.env['SITE']) return { origin: new URL(process.env['SITE']).origin, close: () => {} };
   const server = createServer((request, response) => {
     answer(new URL(request.url, 'http://site')).then(
       ([type, body]) => response.writeHead(200, headers(type)).end(body),
@@ -39,6 +41,7 @@ function headers(type) {
 
 async function answer({ pathname }) {
   switch (pathname) {
+    case '/openapi.yaml':
     case '/openapi.json': return ['application/json', await readFile(contract)];
     case '/v1/info': return ['application/json', JSON.stringify({ audience: 'https://node.example' })];
     case '/docs/': return [types['.html'], await readFile(new URL('docs/index.html', dist))];
