@@ -52,7 +52,7 @@ func (s *socket) read() {
 			s.stop(endingOf(err))
 			return
 		}
-		if reply := s.handle(frame); reply != nil && !s.write(reply) {
+		if reply := s.handle(frame); reply != nil && !s.reply(reply) {
 			return
 		}
 	}
@@ -87,10 +87,20 @@ func (s *socket) ack(f ackFrame) error {
 func (s *socket) write(frame serverFrame) bool {
 	select {
 	case s.writing <- struct{}{}:
-	case <-s.ctx.Done():
+	case <-s.open.Done():
 		return false
 	}
 	return s.send(frame)
+}
+
+// reply has run write a frame.
+func (s *socket) reply(frame serverFrame) bool {
+	select {
+	case s.replies <- frame:
+		return true
+	case <-s.open.Done():
+		return false
+	}
 }
 
 // tryWrite sends a frame, unless another stays on its way: a line that is full.

@@ -381,7 +381,7 @@ func TestASlowReaderNeverStallsOthers(t *testing.T) {
 			brisk.want("hello", "message", "message", "message", "message")
 			s.ack(brisk, bob, path, 1)
 			brisk.want("caught_up", "acked")
-			brisk.pinged() // after 25 s of the bubble's clock
+			brisk.pinged()                                                   // after 25 s of the bubble's clock
 			if resp := s.get(t, bob, "/v1/stream"); resp.StatusCode != 403 { // 2 MiB have 42 s
 				t.Errorf("the slow reader was cut off early: %d", resp.StatusCode)
 			}

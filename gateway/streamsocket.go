@@ -10,25 +10,27 @@ import (
 )
 
 const (
-	framesPerSec = 100      // of a client
-	largeFrame   = 64 << 10 // bytes; may fill the line for longer than a ping takes
+	framesPerSec   = 100      // of a client
+	repliesWaiting = 16       // then the client's next frame waits
+	largeFrame     = 64 << 10 // bytes; may fill the line for longer than a ping takes
 )
 
-// socket is a stream rendered as a WebSocket. Three goroutines serve it: run pings
-// and decides the end, read handles the client's frames, deliver writes events. A
-// slow reader stops deliver, whose events the core's window bounds, and nothing
-// else grows.
+// socket is a stream rendered as a WebSocket. Three goroutines serve it: read handles
+// the client's frames, deliver writes events, run writes pings and replies and decides
+// the end. A slow reader stops deliver, whose events the core's window bounds, and
+// nothing else grows.
 type socket struct {
 	*stream
 	codec codec
 	conn  *websocket.Conn // static after attach
 
-	writing chan struct{} // capacity 1: holding it is the right to write
-	heard   atomic.Int64  // Unix nanoseconds of the client's last sign of life
+	writing chan struct{}    // capacity 1: holding it is the right to write
+	replies chan serverFrame // from read to run, so that a full line does not stop the reading
+	heard   atomic.Int64     // Unix nanoseconds of the client's last sign of life
 }
 
 func newSocket(s *stream, c codec) *socket {
-	k := &socket{stream: s, codec: c, writing: make(chan struct{}, 1)}
+	k := &socket{stream: s, codec: c, writing: make(chan struct{}, 1), replies: make(chan serverFrame, repliesWaiting)}
 	k.alive()
 	return k
 }
@@ -98,6 +100,8 @@ func (s *socket) keepAlive(others *sync.WaitGroup) ending {
 		select {
 		case <-s.open.Done():
 			return s.ending()
+		case reply := <-s.replies:
+			s.write(reply)
 		case <-ping.C:
 			s.tryWrite(bareFrame{"ping"})
 			others.Go(func() { s.protocolPing() })
