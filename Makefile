@@ -5,7 +5,7 @@ GO ?= go
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test check generate demo bench tools vet format staticcheck generated pages
+.PHONY: help run test check generate demo bench crash tools vet format staticcheck generated pages
 
 CAPNPC_GO := capnproto.org/go/capnp/v3/capnpc-go@v3.1.0-alpha.2
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -17,6 +17,7 @@ help:
 	@echo 'make generate  the Go code of the schemas, again'
 	@echo 'make demo      a conversation through both doors, with a crash in it'
 	@echo 'make bench     all benchmarks'
+	@echo 'make crash     kills and power cuts by the hundred (CUTS=150 KILLS=100 SEED=0)'
 
 run:
 	$(GO) run ./cmd/qpqd serve
@@ -30,6 +31,15 @@ check: tools format vet staticcheck generated web/node_modules
 
 demo:
 	$(GO) run ./cmd/demo
+
+# The same tests that make test runs with few deaths. SEED=0 takes a fresh seed,
+# which is printed.
+CUTS ?= 150
+KILLS ?= 100
+SEED ?= 0
+crash:
+	$(GO) test -count 1 -timeout 30m -v -run '^TestCrashPowerCut$$' . -crash.cuts $(CUTS) -crash.seed $(SEED) | grep -v '^=== '
+	$(GO) test -count 1 -timeout 30m -v -run '^TestCrashKill$$' ./cmd/qpqd -crash.kills $(KILLS) -crash.seed $(SEED) | grep -v '^=== '
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./...

@@ -10,12 +10,13 @@ import (
 type Summary struct {
 	Kills, Operations, Answered, Refused, Unknown int
 	Kinds                                         map[Kind]int
+	Violations                                    int
 }
 
-// Summarize counts one history.
+// Summarize counts one history, and checks it.
 func Summarize(h *History) Summary {
 	s := Summary{Kinds: map[Kind]int{}}
-	s.Kills = len(h.strikes)
+	s.Kills, s.Violations = len(h.strikes), len(Check(h))
 	for _, op := range h.Ops() {
 		s.Operations++
 		s.Kinds[op.Kind]++
@@ -38,6 +39,7 @@ func (s *Summary) Add(other Summary) {
 	s.Answered += other.Answered
 	s.Refused += other.Refused
 	s.Unknown += other.Unknown
+	s.Violations += other.Violations
 	if s.Kinds == nil {
 		s.Kinds = map[Kind]int{}
 	}
@@ -53,6 +55,6 @@ func (s Summary) String() string {
 		kinds = append(kinds, fmt.Sprintf("%s %d", kind, n))
 	}
 	slices.Sort(kinds)
-	return fmt.Sprintf("%d kills, %d operations: %d answered, %d refused, %d of unknown outcome (%s)",
-		s.Kills, s.Operations, s.Answered, s.Refused, s.Unknown, strings.Join(kinds, ", "))
+	return fmt.Sprintf("%d kills, %d operations (%s): %d answered, %d refused, %d of unknown outcome; %d violations",
+		s.Kills, s.Operations, strings.Join(kinds, ", "), s.Answered, s.Refused, s.Unknown, s.Violations)
 }

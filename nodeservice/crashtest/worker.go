@@ -32,8 +32,8 @@ var deeds = []deed{
 	{12, (*client).ackAnything},
 	{6, (*client).fetchAndAck},
 	{3, (*client).createAnything},
-	{6, (*client).uploadAnything},
-	{16, (*client).claimAnything},
+	{8, (*client).uploadAnything},
+	{14, (*client).claimAnything},
 	{3, (*client).status},
 	{4, (*client).viewAnything},
 }
