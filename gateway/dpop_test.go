@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"slices"
 	"strings"
@@ -172,5 +173,34 @@ func TestProofsWithoutTheirScheme(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			checkProblem(t, d.do("GET", "/v1/channels", nil, header...), 400, nodeservice.CodeInvalidArgument)
 		})
+	}
+}
+
+// Over TLS the URL that a proof names begins with https.
+func TestProofsOverTLS(t *testing.T) {
+	core := newCore(t, nil)
+	g, err := gateway.New(gateway.Config{Node: core})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewTLSServer(g)
+	t.Cleanup(server.Close)
+	t.Cleanup(func() { _ = g.Close() })
+	alice := (&door{t: t, core: core}).client()
+	for scheme, status := range map[string]int{"https": 200, "http": 401} {
+		url := scheme + "://" + server.Listener.Addr().String() + "/v1/channels"
+		req, err := http.NewRequestWithContext(testContext(t), "GET", server.URL+"/v1/channels", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "DPoP "+alice.token)
+		req.Header.Set("DPoP", alice.prove("GET", url, nil))
+		resp, err := server.Client().Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := resp.Body.Close(); err != nil || resp.StatusCode != status {
+			t.Errorf("a proof of %s: %d, want %d", scheme, resp.StatusCode, status)
+		}
 	}
 }
