@@ -35,7 +35,7 @@ func TestBehaviours(t *testing.T) {
 			{Name: "capnp", Serve: native, Has: nodetest.Drain | nodetest.Legacy | nodetest.Recipient |
 				nodetest.MaxBytes | nodetest.Window | nodetest.Native | nodetest.Held},
 			{Name: "http", Serve: overHTTP, Has: nodetest.HTTP | nodetest.Proofs},
-			{Name: "apart", Serve: apart, Has: nodetest.Proofs},
+			{Name: "apart", Serve: apart, Has: nodetest.HTTP | nodetest.Proofs},
 		},
 		[]nodetest.Engine{
 			{Name: "model", Open: openModel},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"capnproto.org/go/capnp/v3"
 
@@ -19,10 +20,12 @@ type clientSession struct {
 	client    *Client
 	identity  nodeservice.Identity
 	expiresAt atomic.Int64
+	worked    func() // called when a call has succeeded; nil: nobody asks; static after construction
 
 	mu         sync.Mutex
 	node       schema.NodeService         // guarded by mu; released by Close
 	with       *credentials               // guarded by mu; nil: node is bound
+	called     bool                       // guarded by mu: the credentials went with a call
 	closed     bool                       // guarded by mu
 	streams    map[*clientStream]struct{} // guarded by mu: open ones
 	lastStream uint32                     // guarded by mu: the name of the latest
@@ -32,8 +35,11 @@ type clientSession struct {
 type credentials struct {
 	token   string
 	from    nodeservice.Origin
-	refused func() // called when the node does not take the token any more
+	refused func() // called when the token is to be looked at before it is used again
 }
+
+// payWithin bounds the end of a session without a call.
+const payWithin = 5 * time.Second
 
 // told listens to what a call returned. Who is only asked for a nonce was not
 // refused.
@@ -85,8 +91,14 @@ func (s *clientSession) Close() error {
 	for stream := range s.streams {
 		streams = append(streams, stream)
 	}
-	node := s.node
+	node, unpaid := s.node, s.with
+	if s.called {
+		unpaid = nil
+	}
 	s.mu.Unlock()
+	if unpaid != nil {
+		s.pay(unpaid)
+	}
 	for _, stream := range streams {
 		_ = stream.Close()
 	}
@@ -105,7 +117,11 @@ func ask[P any, R answered, F interface{ Struct() (R, error) }, T any](
 		return out, err
 	}
 	if with == nil {
-		return invoke(ctx, s.client, node, method, place, read)
+		out, err = invoke(ctx, s.client, node, method, place, read)
+		if err == nil && s.worked != nil {
+			s.worked()
+		}
+		return out, err
 	}
 	out, err = invoke(ctx, s.client, node, method, func(p P) error {
 		if err := place(p); err != nil {
@@ -118,6 +134,18 @@ func ask[P any, R answered, F interface{ Struct() (R, error) }, T any](
 	return out, err
 }
 
+// pay is for a session with credentials that ends without a call, since the
+// request was malformed: it costs what any costs, its proof serves once, and its
+// token is looked at before the next request is.
+func (s *clientSession) pay(with *credentials) {
+	ctx, cancel := context.WithTimeout(context.Background(), payWithin)
+	defer cancel()
+	if bound, err := s.client.authenticate(ctx, with.from, with.token); err == nil {
+		_ = bound.Close()
+	}
+	with.refused()
+}
+
 // take is what a call needs. A DPoP proof goes with the first one only: it
 // serves once, and so such a session serves one call.
 func (s *clientSession) take() (schema.NodeService, *credentials, error) {
@@ -127,6 +155,7 @@ func (s *clientSession) take() (schema.NodeService, *credentials, error) {
 		return schema.NodeService{}, nil, errSessionClosed
 	}
 	with := s.with
+	s.called = true
 	if with != nil && with.from.Proof != nil {
 		later := *with
 		later.from.Proof = nil

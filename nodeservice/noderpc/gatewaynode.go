@@ -20,10 +20,11 @@ import (
 // ends. Origins go along with every call; a server honours them on connections
 // that it was told to trust (Server.ServeTrusted).
 //
-// Authenticate asks the node about a token that it does not know. One that the
-// node took before opens a session without asking: the session's first call
-// brings token and proof along, in one round trip, and so reports what
-// Authenticate would. Such a session is for one call, or one stream.
+// Authenticate asks the node about a token that it does not know. One with which
+// a call has succeeded before opens a session without asking: the session's first
+// call brings token and proof along, in one round trip, and so reports what
+// Authenticate would. Such a session is for one call, or one stream. If it ends
+// without one, it pays for the malformed request by authenticating then.
 type GatewayNode struct {
 	dial  func(ctx context.Context) (net.Conn, error)
 	log   *slog.Logger
@@ -216,7 +217,8 @@ func (g *GatewayNode) Authenticate(
 		forget()
 		return nil, err
 	}
-	g.known.Add(digest, knownToken{s.identity, s.ExpiresAt()})
+	known := knownToken{s.identity, s.ExpiresAt()}
+	s.worked = sync.OnceFunc(func() { g.known.Add(digest, known) })
 	return s, nil
 }
 

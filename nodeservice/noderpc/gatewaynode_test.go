@@ -106,6 +106,9 @@ func TestAKnownTokenIsOneCall(t *testing.T) {
 	if err != nil || len(node.origins) != 1 {
 		t.Fatalf("an unknown token: %d calls, %v", len(node.origins), err)
 	}
+	if err := first.Revoke(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	second, err := g.Authenticate(t.Context(), afar, token)
 	if err != nil || len(node.origins) != 1 {
 		t.Fatalf("a known token: %d calls, %v", len(node.origins), err)
@@ -134,15 +137,54 @@ func TestAKnownTokenIsOneCall(t *testing.T) {
 	}
 }
 
-func TestARefusedTokenIsForgotten(t *testing.T) {
-	node := &scriptedNode{}
+// learn makes a token known by a first call.
+func learn(t *testing.T, g *noderpc.GatewayNode, token string) {
+	t.Helper()
+	s, err := g.Authenticate(t.Context(), afar, token)
+	if err == nil {
+		err = s.Revoke(t.Context())
+	}
+	if err := closeAfter(s, err); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestASessionWithoutACallPays: a malformed request reaches the node as an
+// authentication, and the next one is authenticated first.
+func TestASessionWithoutACallPays(t *testing.T) {
+	node := &scriptedNode{origins: make(chan nodeservice.Origin, 10)}
 	node.session.expiresAt = nodeservice.Milli(time.Now().Add(time.Hour))
+	node.session.revoke = func(context.Context) error { return nil }
 	socket := filepath.Join(t.TempDir(), "s")
 	serveGateways(t, node, socket, true)
 	g, token := gatewayNode(t, socket), tokenOf(newIdentity(t))
-	if err := closeAfter(g.Authenticate(t.Context(), afar, token)); err != nil {
-		t.Fatal(err)
+	learn(t, g, token)
+	<-node.origins
+	for i := range 3 {
+		s, err := g.Authenticate(t.Context(), afar, token)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if first := i == 0; first != (len(node.origins) == 0) {
+			t.Errorf("request %d: %d authentications before its end", i, len(node.origins))
+		}
+		if err := closeAfter(s, nil); err != nil {
+			t.Fatal(err)
+		}
+		if from := <-node.origins; !reflect.DeepEqual(from.Proof, afar.Proof) || len(node.origins) != 0 {
+			t.Errorf("request %d came from %+v, and %d more", i, from, len(node.origins))
+		}
 	}
+}
+
+func TestARefusedTokenIsForgotten(t *testing.T) {
+	node := &scriptedNode{}
+	node.session.expiresAt = nodeservice.Milli(time.Now().Add(time.Hour))
+	node.session.revoke = func(context.Context) error { return nil }
+	socket := filepath.Join(t.TempDir(), "s")
+	serveGateways(t, node, socket, true)
+	g, token := gatewayNode(t, socket), tokenOf(newIdentity(t))
+	learn(t, g, token)
 	for _, refusal := range []*nodeservice.Error{
 		{Code: nodeservice.CodeUnauthenticated, Detail: "with this nonce", Nonce: "nonce"}, // no refusal of the token
 		{Code: nodeservice.CodeTokenExpired, Detail: "over"},
@@ -169,6 +211,7 @@ func TestAGatewaysStream(t *testing.T) {
 	node := &scriptedNode{origins: make(chan nodeservice.Origin, 10)}
 	node.session.expiresAt = nodeservice.Milli(time.Now().Add(time.Hour))
 	node.session.follow = func(context.Context, nodeservice.FollowRequest) (nodeservice.Stream, error) { return stream, nil }
+	node.session.revoke = func(context.Context) error { return nil }
 	node.session.renew = func(context.Context, string) (nodeservice.UnixMilli, error) { return 7, nil }
 	node.session.channel = func(context.Context, nodeservice.ChannelID) (nodeservice.ChannelView, error) {
 		return nodeservice.ChannelView{ID: channel, Peer: newIdentity(t), Acked: 1}, nil
@@ -176,9 +219,7 @@ func TestAGatewaysStream(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "s")
 	serveGateways(t, node, socket, true)
 	g, token := gatewayNode(t, socket), tokenOf(newIdentity(t))
-	if err := closeAfter(g.Authenticate(t.Context(), afar, token)); err != nil {
-		t.Fatal(err)
-	}
+	learn(t, g, token)
 	<-node.origins
 	s, err := g.Authenticate(t.Context(), afar, token)
 	if err != nil {
@@ -252,7 +293,7 @@ func TestATrustedConnectionCarriesMany(t *testing.T) {
 	var calls sync.WaitGroup
 	for range 16 {
 		token := tokenOf(newIdentity(t))
-		for range 2 { // the first time unknown, and bound; then known
+		for range 2 {
 			s, err := g.Authenticate(t.Context(), afar, token)
 			if err != nil {
 				t.Fatal(err)
