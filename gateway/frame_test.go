@@ -4,13 +4,18 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/fxamacker/cbor/v2"
+
 	"github.com/quicproquo/node/nodeservice"
 	"github.com/quicproquo/node/nodeservice/identity"
+	"github.com/quicproquo/node/openapi/openapitest"
 )
 
 var update = flag.Bool("update", false, "write the golden frames anew")
@@ -65,6 +70,70 @@ func TestFramesAreAsTheyWere(t *testing.T) {
 	}
 	if got.String() != string(want) {
 		t.Errorf("got\n%swant\n%s", got.String(), want)
+	}
+}
+
+// TestFramesInCBORAreAsTheyWere has a frame in hexadecimal on each line, in the
+// order of the JSON ones.
+func TestFramesInCBORAreAsTheyWere(t *testing.T) {
+	const golden = "testdata/frames.cbor.hex"
+	var got bytes.Buffer
+	for _, frame := range goldenFrames(t) {
+		data, err := codecs[1].encode(frame)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&got, "%x\n", data)
+	}
+	if *update {
+		if err := os.WriteFile(golden, got.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.String() != string(want) {
+		t.Errorf("got\n%swant\n%s", got.String(), want)
+	}
+}
+
+// Both encodings say the same, but for bytes: those are bytes in CBOR. What they
+// say is as the contract has it.
+func TestEncodingsSayTheSame(t *testing.T) {
+	schemas := openapitest.LoadFrames(t)
+	for _, frame := range goldenFrames(t) {
+		text, err := codecs[0].encode(frame)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := schemas.Check(text); err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
+		data, err := codecs[1].encode(frame)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var members map[string]any
+		mode, err := cbor.DecOptions{DefaultMapType: reflect.TypeFor[map[string]any]()}.DecMode()
+		if err == nil {
+			err = mode.Unmarshal(data, &members)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if payload, ok := members["payload"]; ok {
+			members["payload"] = octets(payload.([]byte)) // anything but a byte string panics
+		}
+		same, err := json.Marshal(members)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var one, other any
+		if json.Unmarshal(text, &one) != nil || json.Unmarshal(same, &other) != nil || !reflect.DeepEqual(one, other) {
+			t.Errorf("JSON says %s, CBOR %s", text, same)
+		}
 	}
 }
 
