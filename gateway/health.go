@@ -43,6 +43,9 @@ func (g *Gateway) info(w http.ResponseWriter, r *http.Request) error {
 	if err := acceptable(r); err != nil {
 		return err
 	}
+	if _, err := query(r); err != nil {
+		return err
+	}
 	info, err := g.node.Info(r.Context())
 	if err != nil {
 		return err

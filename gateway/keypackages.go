@@ -16,7 +16,7 @@ func (g *Gateway) uploadKeyPackages(w http.ResponseWriter, r *http.Request, s no
 	var req nodeservice.UploadRequest
 	err := g.readJSON(w, r, uploadBody,
 		must("key_packages", packagesField(&req.Packages)),
-		may("last_resort", boolField(&req.LastResort)))
+		must("last_resort", boolField(&req.LastResort)))
 	if err != nil {
 		return err
 	}
@@ -99,7 +99,8 @@ func (g *Gateway) claimRequest(w http.ResponseWriter, r *http.Request) (req node
 		return req, err
 	}
 	if r.ContentLength == 0 {
-		return req, nil
+		_, err = query(r)
+		return req, err
 	}
 	err = g.readJSON(w, r, smallBody,
 		may("claim_id", claimIDField(&req.ClaimID)),

@@ -24,6 +24,9 @@ const smallBody = 16 << 10
 
 // readJSON reads a bounded body that is one JSON object.
 func (g *Gateway) readJSON(w http.ResponseWriter, r *http.Request, limit int, fields ...field) error {
+	if _, err := query(r); err != nil {
+		return err
+	}
 	if mediaType(r) != "application/json" {
 		return unsupportedMedia(w, "application/json")
 	}
@@ -34,10 +37,10 @@ func (g *Gateway) readJSON(w http.ResponseWriter, r *http.Request, limit int, fi
 	return decodeObject(body, fields...)
 }
 
-// mediaType is the request's Content-Type; "" if there is none, or one that an
-// encoding hides.
+// mediaType is the request's Content-Type; "" if there is none, more than one, or
+// one that an encoding hides.
 func mediaType(r *http.Request) string {
-	if r.Header.Get("Content-Encoding") != "" {
+	if r.Header.Get("Content-Encoding") != "" || len(r.Header.Values("Content-Type")) > 1 {
 		return ""
 	}
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
