@@ -42,7 +42,7 @@ func (g *Gateway) upgrade(w http.ResponseWriter, r *http.Request, request reques
 		s.release()
 		return err
 	}
-	conn, failed := websocket.Accept(w, r, s.acceptOptions())
+	conn, failed := websocket.Accept(lean{w}, r, s.acceptOptions())
 	if failed != nil {
 		s.release()
 		return nil // Accept has answered
