@@ -41,12 +41,22 @@ func checkAnswer(e *exchange, input *openapi3filter.RequestValidationInput, resp
 		return fmt.Errorf("the media type %q is none of this answer's", e.header.Get("Content-Type"))
 	}
 	answer := &openapi3filter.ResponseValidationInput{
-		RequestValidationInput: input, Status: e.status, Header: e.header, Options: input.Options,
+		RequestValidationInput: input, Status: e.status, Header: joined(e.header), Options: input.Options,
 	}
 	// The schemas of what is no JSON say no more than that it is text.
 	isJSON := strings.HasSuffix(e.header.Get("Content-Type"), "json")
 	input.Options.ExcludeResponseBody = e.request.Method == http.MethodHead || e.got.cut || !isJSON
 	return openapi3filter.ValidateResponse(e.request.Context(), answer.SetBodyBytes(e.got.data))
+}
+
+// joined makes one line of each header (RFC 9110 section 5.3): the library looks at
+// the first one only.
+func joined(h http.Header) http.Header {
+	lines := http.Header{}
+	for name, values := range h {
+		lines[name] = []string{strings.Join(values, ", ")}
+	}
+	return lines
 }
 
 // kept is the beginning of a body.
