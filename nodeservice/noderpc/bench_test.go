@@ -3,8 +3,10 @@ package noderpc_test
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/quicproquo/node/nodeservice"
 )
@@ -54,5 +56,35 @@ func BenchmarkCalls(b *testing.B) {
 				})
 			})
 		}
+	}
+}
+
+// BenchmarkGatewayRequest is what a gateway that stands apart does for a request:
+// authenticate, one operation, close; over a unix socket.
+func BenchmarkGatewayRequest(b *testing.B) {
+	node := &scriptedNode{}
+	node.session.enqueue = func(context.Context, nodeservice.EnqueueRequest) (nodeservice.Receipt, error) {
+		return nodeservice.Receipt{}, nil
+	}
+	for name, lifetime := range map[string]time.Duration{"known token": time.Hour, "unknown token": 0} {
+		node.session.expiresAt = nodeservice.Milli(time.Now().Add(lifetime))
+		socket := filepath.Join(b.TempDir(), "s")
+		serveGateways(b, node, socket, true)
+		g, token := gatewayNode(b, socket), tokenOf(newIdentity(b))
+		request := func() error {
+			s, err := g.Authenticate(b.Context(), afar, token)
+			if err == nil {
+				_, err = s.Enqueue(b.Context(), nodeservice.EnqueueRequest{Channel: channel, Payload: make([]byte, 1024)})
+			}
+			return closeAfter(s, err)
+		}
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := request(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

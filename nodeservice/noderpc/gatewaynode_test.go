@@ -17,7 +17,7 @@ import (
 
 // serveGateways runs a server that trusts whoever connects to the socket, until
 // stop or the end of the test.
-func serveGateways(t *testing.T, node nodeservice.Node, socket string, trusted bool) (stop func()) {
+func serveGateways(t testing.TB, node nodeservice.Node, socket string, trusted bool) (stop func()) {
 	t.Helper()
 	server := noderpc.NewServer(noderpc.ServerConfig{
 		Node: node, Log: slog.New(slog.DiscardHandler), Limits: noderpc.Limits{Sessions: 4, Calls: 2},
@@ -40,7 +40,7 @@ func serveGateways(t *testing.T, node nodeservice.Node, socket string, trusted b
 	return stop
 }
 
-func gatewayNode(t *testing.T, socket string) *noderpc.GatewayNode {
+func gatewayNode(t testing.TB, socket string) *noderpc.GatewayNode {
 	t.Helper()
 	g := noderpc.NewGatewayNode(noderpc.GatewayNodeConfig{Dial: func(ctx context.Context) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", socket)
