@@ -352,6 +352,8 @@ func TestStreams(t *testing.T) {
 			k := s.follow(t, bob, "/v1/stream")
 			k.want("hello", "message")
 			s.ack(k, bob, path, 1)
+			for k.next()["type"] != "acked" { // the others come meanwhile
+			}
 			k.leave()
 			if m := s.follow(t, bob, "/v1/stream").want("hello", "message"); m["seq"] != 2.0 {
 				t.Errorf("%v", m)
