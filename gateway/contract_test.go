@@ -51,6 +51,25 @@ func TestRoutesAreThoseOfTheDocument(t *testing.T) {
 	}
 }
 
+// HEAD is answered as GET is, without the body, on every route that is no stream.
+func TestHeadOnEveryRoute(t *testing.T) {
+	alice := newDoor(t, newCore(t, nil), nil).client()
+	for path, item := range openapitest.Document(t).Paths.Map() {
+		if item.Get == nil || strings.HasSuffix(path, "/stream") {
+			continue
+		}
+		get, head := alice.do("GET", fill.Replace(path), ""), alice.do("HEAD", fill.Replace(path), "")
+		if head.status != get.status || len(head.body) > 0 {
+			t.Errorf("HEAD %s: %d with %d bytes, GET: %d", path, head.status, len(head.body), get.status)
+		}
+		for _, name := range []string{"Content-Type", "Content-Length", "ETag", "Location", "Cache-Control"} {
+			if head.header.Get(name) != get.header.Get(name) {
+				t.Errorf("HEAD %s: %s is %q, GET: %q", path, name, head.header.Get(name), get.header.Get(name))
+			}
+		}
+	}
+}
+
 func TestTheContractIsServed(t *testing.T) {
 	d := newDoor(t, newCore(t, func(c *nodeservice.Config) {
 		c.Rates.Address = nodeservice.Rate{PerSecond: 1e-6, Burst: 1} // these routes are free

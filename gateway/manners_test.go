@@ -73,6 +73,20 @@ func TestCORS(t *testing.T) {
 	}
 }
 
+func TestCORSLists(t *testing.T) {
+	d := newDoor(t, newCore(t, nil), nil)
+	r := d.do("OPTIONS", "/v1/channels", nil, "Origin", publicURL, "Access-Control-Request-Method", "POST")
+	for name, want := range map[string]string{
+		"Access-Control-Allow-Methods":  "GET, HEAD, POST, OPTIONS",
+		"Access-Control-Allow-Headers":  "Authorization, DPoP, Content-Type, Idempotency-Key, If-Match, Last-Event-ID",
+		"Access-Control-Expose-Headers": "ETag, Location, Link, Retry-After, RateLimit, RateLimit-Policy, DPoP-Nonce, X-Request-Id",
+	} {
+		if got := r.header.Get(name); got != want {
+			t.Errorf("%s is %q, want %q", name, got, want)
+		}
+	}
+}
+
 func TestOriginsThatAreNone(t *testing.T) {
 	for _, origin := range []string{"*", "app.example.com", "https://app.example.com/", "https://*.example.com", "null", "https://"} {
 		if _, err := gateway.New(gateway.Config{Node: newCore(t, nil), AllowedOrigins: []string{origin}}); err == nil {

@@ -58,6 +58,7 @@ var reference = sync.OnceValue(func() map[string]file {
 // one, for gateways that a proxy puts below a path.
 func docs(w http.ResponseWriter, _ *http.Request) error {
 	w.Header().Set("Location", "docs/")
+	w.Header().Set("Content-Length", "0")
 	w.WriteHeader(http.StatusMovedPermanently)
 	return nil
 }

@@ -133,9 +133,13 @@ func TestChannelsComeInPages(t *testing.T) {
 		for _, c := range page.Channels {
 			seen = append(seen, c.Peer)
 		}
-		path = ""
+		path, _ = strings.CutSuffix(strings.TrimPrefix(r.header.Get("Link"), "<"), `>; rel="next"`)
+		want := ""
 		if page.NextCursor != nil {
-			path = "/v1/channels?limit=2&cursor=" + *page.NextCursor
+			want = "/v1/channels?cursor=" + *page.NextCursor + "&limit=2"
+		}
+		if path != want {
+			t.Fatalf("Link is %q, want one to %q", r.header.Get("Link"), want)
 		}
 	}
 	if fmt.Sprint(seen) != fmt.Sprint(peers) {
