@@ -37,6 +37,8 @@ func (s *Store) Backup(ctx context.Context, dst string) (err error) {
 		return err
 	}
 	defer s.leave()
+	s.backups.Add(1)
+	defer s.backups.Add(-1)
 	if err := s.committer.broken.load(); err != nil {
 		return unavailable(err) // what is on the disk is not known
 	}

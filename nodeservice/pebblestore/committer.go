@@ -84,7 +84,7 @@ func (c *committer) stop() {
 // request back that still waits; once the committer has it, do waits: the step
 // reads its caller's bytes.
 func (c *committer) do(ctx context.Context, bytes int, apply func(*tx) error) (fate, error) {
-	if err := c.broken.load(); err != nil {
+	if err := c.broken.refusal(); err != nil {
 		return fateNone, unavailable(err)
 	}
 	r := &request{apply: apply, bytes: bytes, done: make(chan error, 1)}
@@ -163,7 +163,7 @@ func (c *committer) linger() {
 // commit applies a group and answers it. A request that fails in the middle
 // spoils the batch: then each goes alone, and only that one fails.
 func (c *committer) commit(group []*request) {
-	if err := c.broken.load(); err != nil {
+	if err := c.broken.refusal(); err != nil {
 		answer(group, fateNone, unavailable(err))
 		return
 	}

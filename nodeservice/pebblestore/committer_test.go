@@ -128,8 +128,8 @@ func TestFailedSync(t *testing.T) {
 	if p := page(t, s, q); p.Head != 1 || len(p.Messages) != 1 {
 		t.Errorf("reads after a failed sync: %+v", p)
 	}
-	if _, _, err := s.Sweep(t.Context(), testNow); ns.CodeOf(err) != ns.CodeUnavailable {
-		t.Errorf("a sweep after a failed sync: %v", err)
+	if _, err := s.Spend(t.Context(), "nonce", [32]byte{}, testNow+1, testNow); ns.CodeOf(err) != ns.CodeUnavailable {
+		t.Errorf("another write after a failed sync: %v", err)
 	}
 	if _, err := s.Free(t.Context()); ns.CodeOf(err) != ns.CodeUnavailable { // readiness asks it
 		t.Errorf("free space after a failed sync: %v", err)

@@ -16,7 +16,10 @@
 //     place for them.
 //   - A write that could not be synced is the last: whether it happened is
 //     unknown until the log is read again, so the store refuses writes until it
-//     is opened anew. Reads go on. What Pebble cannot go on from in its
+//     is opened anew, which the sweep does once the disk takes writes (heal.go).
+//     Reads go on. Memory that cannot be written out refuses writes until it can.
+//     A damaged file that is read ends the writing until a restart. Damage in the
+//     last 32 KiB of the log looks like a torn write, and is dropped as one. What Pebble cannot go on from in its
 //     background (a manifest that cannot be written, a log that cannot be
 //     begun) ends the process, as a power cut would, and loses as little.
 //

@@ -10,12 +10,54 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// failure is why the store refuses writes, once and for all; the zero value is
-// none. A log whose sync failed cannot be trusted with another: the kernel may
-// have dropped the pages, and would report success next time.
+// failure is why the store refuses writes; the zero value is none.
 type failure struct {
-	cause atomic.Pointer[error]
+	// cause lasts until the store is opened again. A log whose sync failed cannot
+	// be trusted with another: the kernel may have dropped the pages, and would
+	// report success next time.
+	cause   atomic.Pointer[error]
+	damaged atomic.Bool // the cause is in files, which opening again does not mend
+
+	flush atomic.Pointer[error]  // why what is in memory cannot be written out now; Pebble tries on
+	said  atomic.Pointer[string] // the last background error that was logged: Pebble repeats them fast
 	log   *slog.Logger
+}
+
+// refusal is why a write must be refused now; nil: it need not.
+func (f *failure) refusal() error {
+	if err := f.load(); err != nil {
+		return err
+	}
+	if p := f.flush.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// emptyFlush is the text of a flush that had nothing to write: no failure, though
+// Pebble tells it as one.
+const emptyFlush = "pebble: empty table"
+
+// flushed notes how an attempt to write a memtable out ended. While it fails,
+// writes are refused before they fill the next one: then they would hang.
+func (f *failure) flushed(err error) {
+	if err != nil && err.Error() == emptyFlush {
+		err = nil
+	}
+	switch {
+	case err == nil && f.flush.Swap(nil) != nil:
+		f.log.Info("the store can write out what it holds in memory again, and takes writes")
+	case err != nil && f.flush.Swap(&err) == nil:
+		f.log.Error("the store cannot write out what it holds in memory and refuses writes until it can", "error", err)
+	}
+}
+
+// inBackground logs an error that Pebble met by itself, once in a row.
+func (f *failure) inBackground(err error) {
+	text := err.Error()
+	if last := f.said.Swap(&text); last == nil || *last != text {
+		f.log.Error("the store's background work failed", "error", err)
+	}
 }
 
 func (f *failure) load() error {
@@ -52,14 +94,18 @@ func (l pebbleLog) Errorf(format string, args ...any) {
 }
 
 // events are what an operator should know of Pebble's background. A block that
-// cannot be read fails the reads that need it; Pebble's default would end the
-// process, again and again.
+// cannot be read fails the reads that need it, and ends the writing: who knows
+// what else is gone. Pebble's default would end the process, again and again.
 func (l pebbleLog) events() *pebble.EventListener {
 	return &pebble.EventListener{
 		DataCorruption: func(info pebble.DataCorruptionInfo) {
+			l.broken.damaged.Store(true)
 			l.log.Error("the store's files are damaged", "what", info.String())
+			_ = l.broken.store(fmt.Errorf("%s is damaged", info.Path))
 		},
-		DiskSlow: func(info pebble.DiskSlowInfo) { l.log.Warn("the disk is slow", "what", info.String()) },
+		FlushEnd:        func(info pebble.FlushInfo) { l.broken.flushed(info.Err) },
+		BackgroundError: l.broken.inBackground,
+		DiskSlow:        func(info pebble.DiskSlowInfo) { l.log.Warn("the disk is slow", "what", info.String()) },
 	}
 }
 

@@ -26,12 +26,17 @@ func migrate(db *pebble.DB) error {
 	if version > formatVersion {
 		return fmt.Errorf("pebblestore: the data has format %d, and this version reads up to %d: use a newer one", version, formatVersion)
 	}
+	if version == formatVersion {
+		return nil
+	}
 	for ; version < formatVersion; version++ {
 		if err := migrateFrom(db, version); err != nil {
 			return fmt.Errorf("pebblestore: migrate from format %d: %w", version, err)
 		}
 	}
-	return nil
+	// A new database began its log in Pebble's oldest format, which cannot tell
+	// damage in its middle from a torn end: begin another.
+	return db.Flush()
 }
 
 // readFormat reads the version; 0 is an empty database.

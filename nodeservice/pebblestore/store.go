@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -17,19 +18,22 @@ import (
 
 // Store implements nodeservice.Store in one directory.
 type Store struct {
-	fs        vfs.FS
-	dir       string
-	log       *slog.Logger
-	db        *pebble.DB
-	blobs     *blobs
-	views     *views
-	committer *committer
+	opts  Options
+	fs    vfs.FS
+	dir   string
+	log   *slog.Logger
+	blobs *blobs
 
-	// gate is held for reading by every call, and for writing by Close, which
-	// so waits for them.
+	// gate is held for reading by every call, and for writing by Close and heal,
+	// which so wait for them.
 	gate     sync.RWMutex
+	database       // guarded by gate
+	down     error // guarded by gate: why the database is closed, until heal opens it; nil: it is open
 	closed   bool  // guarded by gate
 	closeErr error // guarded by gate
+
+	healing sync.Mutex   // held by the one call that heals
+	backups atomic.Int32 // under way
 }
 
 var _ ns.Store = (*Store)(nil)
@@ -53,7 +57,7 @@ type Metrics struct {
 // process at a time can hold it.
 func Open(dir string, opts Options) (*Store, error) {
 	opts = opts.complete()
-	s := &Store{fs: opts.FS, dir: dir, log: opts.Log, views: &views{}}
+	s := &Store{opts: opts, fs: opts.FS, dir: dir, log: opts.Log}
 	if err := refuseMarked(s.fs, dir); err != nil {
 		return nil, err
 	}
@@ -61,26 +65,41 @@ func Open(dir string, opts Options) (*Store, error) {
 	if err := makeDir(s.fs, s.blobs.dir); err != nil {
 		return nil, fmt.Errorf("pebblestore: make the data directory: %w", err)
 	}
-	broken := &failure{log: s.log}
-	db, err := pebble.Open(s.fs.PathJoin(dir, "db"), pebbleOptions(opts, broken))
-	if err != nil {
-		return nil, fmt.Errorf("pebblestore: open: %w", err)
+	var err error
+	if s.database, err = s.open(); err != nil {
+		return nil, err
 	}
-	s.db = db
-	if err := s.prepare(); err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
-	s.views.publish(db.NewSnapshot())
-	s.committer = newCommitter(db, s.views, broken, s.log)
 	return s, nil
 }
 
+// database is what is open, from one open to the next.
+type database struct {
+	db        *pebble.DB
+	views     *views
+	committer *committer
+}
+
+// open opens the database and begins to take writes. No call is under way.
+func (s *Store) open() (database, error) {
+	broken := &failure{log: s.log}
+	db, err := pebble.Open(s.fs.PathJoin(s.dir, "db"), pebbleOptions(s.opts, broken))
+	if err != nil {
+		return database{}, fmt.Errorf("pebblestore: open: %w", err)
+	}
+	if err := s.prepare(db); err != nil {
+		return database{}, errors.Join(err, db.Close())
+	}
+	v := &views{}
+	v.publish(db.NewSnapshot())
+	return database{db, v, newCommitter(db, v, broken, s.log)}, nil
+}
+
 // prepare checks the format and removes what a crash left behind.
-func (s *Store) prepare() error {
-	if err := migrate(s.db); err != nil {
+func (s *Store) prepare(db *pebble.DB) error {
+	if err := migrate(db); err != nil {
 		return err
 	}
-	removed, err := s.blobs.removeOrphans(s.db)
+	removed, err := s.blobs.removeOrphans(db)
 	if err != nil {
 		return fmt.Errorf("pebblestore: remove payload files that nothing names: %w", err)
 	}
@@ -88,6 +107,18 @@ func (s *Store) prepare() error {
 		s.log.Info("removed payload files that nothing named", "files", removed)
 	}
 	return nil
+}
+
+// close ends what open began. Nobody uses it any more.
+func (d database) close() error {
+	d.committer.stop()
+	d.views.close()
+	if d.committer.wedged {
+		// Pebble panicked holding locks that its Close would wait for. The
+		// files stay locked until the process ends.
+		return d.committer.broken.load()
+	}
+	return d.db.Close()
 }
 
 // pebbleOptions keep memory modest: large payloads never come here. Ciphertext
@@ -100,7 +131,7 @@ func pebbleOptions(opts Options, broken *failure) *pebble.Options {
 		Logger:             log,
 		EventListener:      log.events(),
 		FormatMajorVersion: pebble.FormatValueSeparation,
-		MemTableSize:       cmp.Or(opts.MemTableBytes, 8<<20),
+		MemTableSize:       memTableBytes(opts),
 	}
 	// Pebble takes the memory of its memtables, one filling and one on its way
 	// to disk, out of the cache's: without them it would have none left.
@@ -112,12 +143,18 @@ func pebbleOptions(opts Options, broken *failure) *pebble.Options {
 	return o
 }
 
+func memTableBytes(opts Options) uint64 { return cmp.Or(opts.MemTableBytes, 8<<20) }
+
 // enter begins a call; after a nil error the caller calls leave.
 func (s *Store) enter() error {
 	s.gate.RLock()
+	err := s.down
 	if s.closed {
+		err = errClosed
+	}
+	if err != nil {
 		s.gate.RUnlock()
-		return unavailable(errClosed)
+		return unavailable(err)
 	}
 	return nil
 }
@@ -155,6 +192,8 @@ func (s *Store) readView(ctx context.Context, do func(pebble.Reader) error) erro
 
 // Metrics returns the counters.
 func (s *Store) Metrics() Metrics {
+	s.gate.RLock()
+	defer s.gate.RUnlock()
 	return Metrics{Commits: s.committer.commits.Load(), Syncs: s.committer.syncs.Load()}
 }
 
@@ -166,7 +205,7 @@ func (s *Store) Free(context.Context) (float64, error) {
 		return 0, err
 	}
 	defer s.leave()
-	if err := s.committer.broken.load(); err != nil {
+	if err := s.committer.broken.refusal(); err != nil {
 		return 0, unavailable(err)
 	}
 	usage, err := s.fs.GetDiskUsage(s.dir)
@@ -194,15 +233,10 @@ func (s *Store) Close() error {
 		return s.closeErr
 	}
 	s.closed = true
-	s.committer.stop()
-	s.views.close()
-	if s.committer.wedged {
-		// Pebble panicked holding locks that its Close would wait for. The
-		// files stay locked until the process ends.
-		s.closeErr = unavailable(s.committer.broken.load())
-		return s.closeErr
+	if s.down != nil {
+		return nil
 	}
-	if err := s.db.Close(); err != nil {
+	if err := s.database.close(); err != nil {
 		s.closeErr = unavailable(err)
 	}
 	return s.closeErr

@@ -11,8 +11,10 @@ import (
 // one, so that writes that wait behind it wait a few milliseconds.
 const maxSweepStep = 1000
 
-// Sweep implements nodeservice.Store: one step, durable before the answer.
+// Sweep implements nodeservice.Store: one step, durable before the answer. Since
+// it comes by regularly, it is also where a store that broke is opened again.
 func (s *Store) Sweep(ctx context.Context, now ns.UnixMilli) (swept ns.Swept, more bool, err error) {
+	s.heal()
 	if err := s.enter(); err != nil {
 		return ns.Swept{}, false, err
 	}
