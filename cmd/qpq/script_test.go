@@ -112,11 +112,15 @@ func apart(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // status makes a request with a bearer token, which must be answered so: status
-// 200 GET $HTTP/v1/channels $TOKEN.
+// 200 GET $HTTP/v1/channels $TOKEN; and as a proxy would for a client's address,
+// if one follows.
 func status(ts *testscript.TestScript, neg bool, args []string) {
 	request, err := http.NewRequest(args[1], args[2], nil)
 	ts.Check(err)
 	request.Header.Set("Authorization", "Bearer "+args[3])
+	if len(args) > 4 {
+		request.Header.Set("X-Forwarded-For", args[4])
+	}
 	answer, err := http.DefaultClient.Do(request)
 	ts.Check(err)
 	defer answer.Body.Close()

@@ -7,7 +7,8 @@
 // session, bounds on bytes and calls, and a guard between hostile peers and an
 // RPC runtime that trusts them. The client is a nodeservice.Node over a
 // connection, so that everything written against the core runs against a remote
-// node as well.
+// node as well. GatewayNode is the same for a gateway that stands apart: it carries
+// many clients, says where they come from, and connects again by itself.
 //
 // It speaks schema versions 0 and 1. Only this package and schema import capnp.
 package noderpc
