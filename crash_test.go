@@ -4,24 +4,16 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
-	"errors"
 	"flag"
 	"fmt"
-	"log/slog"
 	mathrand "math/rand/v2"
-	"net"
 	"testing"
-	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"go.uber.org/goleak"
 
-	"github.com/quicproquo/node/gateway"
-	"github.com/quicproquo/node/gateway/gatewayclient"
-	"github.com/quicproquo/node/nodeservice"
 	"github.com/quicproquo/node/nodeservice/crashtest"
 	"github.com/quicproquo/node/nodeservice/identity"
-	"github.com/quicproquo/node/nodeservice/noderpc"
 	"github.com/quicproquo/node/nodeservice/pebblestore"
 )
 
@@ -44,6 +36,25 @@ func TestCrashPowerCut(t *testing.T) {
 	t.Logf("power cuts: %d more while a node was starting; places: %v", early, cutPlaces())
 }
 
+// TestCrashPowerCutOnADiskThatLies is the kit's own test: on a disk whose syncs do
+// nothing a power cut loses what was confirmed, and the kit must see it.
+func TestCrashPowerCutOnADiskThatLies(t *testing.T) {
+	m := newPowered(t, 1)
+	kit, err := crashtest.New(m, 1, 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for life := 0; life < 3 && err == nil; life++ {
+		err = kit.Live(t.Context(), life == 2)
+		m.lies = true
+	}
+	found := crashtest.Check(kit.History())
+	if err == nil && len(found) == 0 { // a node that does not start any more is noticed as well
+		t.Fatal("nothing was noticed")
+	}
+	t.Logf("%v; %d violations: %v...", err, len(found), found[:min(1, len(found))])
+}
+
 // seedOf is the seed asked for, or a fresh one.
 func seedOf(asked uint64) uint64 {
 	if asked != 0 {
@@ -60,7 +71,8 @@ type powered struct {
 	disk   *vfs.MemFS
 	chance *mathrand.Rand
 	keys   *identity.SigningKeys
-	early  int // cuts during a start
+	early  int  // cuts during a start
+	lies   bool // from the second start on its disk does not sync
 }
 
 func newPowered(t *testing.T, seed uint64) *powered {
@@ -76,6 +88,7 @@ func newPowered(t *testing.T, seed uint64) *powered {
 func (m *powered) Start(context.Context) (crashtest.Life, error) {
 	for {
 		fs := newCutFS(m.disk, m.chance)
+		fs.lies = m.lies
 		if m.chance.IntN(4) == 0 {
 			fs.arm(anywhere, m.chance.IntN(20))
 		}
@@ -93,74 +106,19 @@ func (m *powered) Start(context.Context) (crashtest.Life, error) {
 		if err != nil {
 			return nil, err
 		}
-		return m.serve(fs, store)
+		node, err := serveStore(store, m.keys)
+		return &poweredLife{servedNode: node, machine: m, fs: fs}, err
 	}
 }
 
-// serve puts the core and both doors over a store.
-func (m *powered) serve(fs *cutFS, store *pebblestore.Store) (crashtest.Life, error) {
-	core, err := nodeservice.New(nodeservice.Config{
-		Store: store, Secret: make([]byte, 32), Keys: m.keys, PublicURL: crashtest.Audience,
-		Quotas: nodeservice.DefaultQuotas(), SweepEvery: 50 * time.Millisecond,
-	})
-	if err != nil {
-		return nil, errors.Join(err, store.Close())
-	}
-	l := &poweredLife{machine: m, fs: fs, core: core, store: store}
-	run, end := context.WithCancel(context.Background())
-	l.stops = append(l.stops, serving(func() { _ = core.Run(run) }, end))
-	if l.doors, err = l.open(); err != nil {
-		return nil, errors.Join(err, l.Bury())
-	}
-	return l, nil
-}
-
-// poweredLife is a node with its doors.
+// poweredLife is a node on a disk whose power can be cut.
 type poweredLife struct {
+	*servedNode
 	machine *powered
 	fs      *cutFS
-	core    *nodeservice.Service
-	store   *pebblestore.Store
-	doors   []crashtest.Door
-	stops   []func()
 }
 
-// open opens both doors on loopback.
-func (l *poweredLife) open() ([]crashtest.Door, error) {
-	rpc, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
-	web, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, errors.Join(err, rpc.Close())
-	}
-	server := noderpc.NewServer(noderpc.ServerConfig{Node: l.core})
-	door, err := gateway.New(gateway.Config{Node: l.core})
-	if err != nil {
-		return nil, errors.Join(err, rpc.Close(), web.Close())
-	}
-	httpServer := gateway.NewServer(door, slog.New(slog.DiscardHandler))
-	l.stops = append(l.stops,
-		serving(func() { _ = server.Serve(context.Background(), rpc) }, func() { _ = server.Close() }),
-		serving(func() { _ = httpServer.Serve(web) }, func() { _, _ = door.Close(), httpServer.Close() }))
-	return bothDoors(rpc.Addr().String(), "http://"+web.Addr().String()), nil
-}
-
-// bothDoors are the ways into a node by its addresses.
-func bothDoors(rpc, web string) []crashtest.Door {
-	return []crashtest.Door{
-		{Name: "capnp", Dial: func(ctx context.Context) (nodeservice.Node, error) {
-			return noderpc.Dial(ctx, "tcp", rpc, nil)
-		}},
-		{Name: "http", Dial: func(context.Context) (nodeservice.Node, error) {
-			return gatewayclient.New(gatewayclient.Config{BaseURL: web, MaxRetries: -1})
-		}},
-	}
-}
-
-func (l *poweredLife) Doors() []crashtest.Door { return l.doors }
-func (l *poweredLife) Dead() <-chan struct{}   { return l.fs.dead }
+func (l *poweredLife) Dead() <-chan struct{} { return l.fs.dead }
 
 // Strike has the power cut at a place of chance's choice, or if called again now.
 func (l *poweredLife) Strike() {
@@ -172,11 +130,7 @@ func (l *poweredLife) Strike() {
 // Bury stops what goes on without power: it writes to a disk that nobody will
 // read. The next node gets the one of the moment of the cut.
 func (l *poweredLife) Bury() error {
-	for _, stop := range l.stops {
-		stop()
-	}
-	_ = l.core.Close()
-	err := l.store.Close()
+	err := l.stop()
 	if l.fs.disarm() {
 		l.machine.disk = l.fs.after
 		return nil // whatever a dead node says

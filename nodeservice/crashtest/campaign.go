@@ -10,6 +10,9 @@ import (
 // histories stay short enough to be checked after every death.
 const campaignKills = 20
 
+// crowd is how many people use a node of a campaign.
+const crowd = 4
+
 // Campaign kills nodes of a mode's machines so many times, each from a fresh
 // start, and checks the history after every death. It fails the test at the
 // first violation, with the seed that leads there.
@@ -20,7 +23,7 @@ func Campaign(t *testing.T, mode string, seed uint64, kills int, newMachine func
 	for part := uint64(0); total.Kills < kills; part++ {
 		n := min(campaignKills, kills-total.Kills)
 		t.Run(fmt.Sprintf("%s from seed %d", mode, seed+part), func(t *testing.T) {
-			kit, err := New(newMachine(t, seed+part), seed+part)
+			kit, err := New(newMachine(t, seed+part), seed+part, crowd)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -230,7 +230,7 @@ func repeatedClaim(h *History) (again, other *Op) {
 // gives the same one. At the end of each life each has a call without an answer.
 func recordInTurn(t *testing.T, seed uint64, lives int) *History {
 	t.Helper()
-	kit, err := New(newMemory(t), seed)
+	kit, err := New(newMemory(t), seed, crowd)
 	if err != nil {
 		t.Fatal(err)
 	}

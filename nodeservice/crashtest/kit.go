@@ -55,12 +55,9 @@ type Door struct {
 // Audience is what the nodes of a Machine must be told to be.
 const Audience = "https://node.example"
 
-// crowd is how many people there are: enough that channels differ, few enough
-// that they meet.
-const crowd = 4
-
-// New makes a kit whose choices follow from the seed.
-func New(machine Machine, seed uint64) (*Kit, error) {
+// New makes a kit of so many people, at least 2, whose choices follow from the
+// seed. The fewer they are, the more they meet.
+func New(machine Machine, seed uint64, crowd int) (*Kit, error) {
 	people, err := newPeople(crowd)
 	if err != nil {
 		return nil, err
@@ -278,16 +275,20 @@ func (r *running) over() bool {
 	return r.isDead() || r.ctx.Err() != nil || r.peaceful && r.answers.Load() >= r.enough
 }
 
-// close closes the clients, as far as the node's death has not.
+// close closes the clients, as far as the node's death has not: all at once,
+// since some take a moment to say good-bye.
 func (r *running) close() {
+	var closing sync.WaitGroup
 	for _, clients := range r.clients {
 		for _, c := range clients {
-			_ = c.session.Close() // a dead node's connection says no more
+			closing.Go(func() { _ = c.session.Close() }) // a dead node's connection says no more
 		}
 	}
+	closing.Wait()
 	for _, node := range r.nodes {
 		if c, ok := node.(io.Closer); ok {
-			_ = c.Close() // likewise
+			closing.Go(func() { _ = c.Close() }) // likewise
 		}
 	}
+	closing.Wait()
 }

@@ -64,7 +64,7 @@ type unclosable struct{ nodeservice.Node }
 // record is the history of a few lives.
 func record(t *testing.T, seed uint64, lives int) *History {
 	t.Helper()
-	kit, err := New(newMemory(t), seed)
+	kit, err := New(newMemory(t), seed, crowd)
 	if err != nil {
 		t.Fatal(err)
 	}

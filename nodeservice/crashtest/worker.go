@@ -36,6 +36,7 @@ var deeds = []deed{
 	{14, (*client).claimAnything},
 	{3, (*client).status},
 	{4, (*client).viewAnything},
+	{8, (*client).repeatAnything},
 }
 
 func (c *client) choose() func(*client) Outcome {
@@ -83,7 +84,7 @@ func (c *client) sendAnything() Outcome {
 	size := 16 + c.chance.IntN(500)
 	switch c.chance.IntN(12) {
 	case 0:
-		size = 100 << 10
+		size = 66 << 10
 	case 1, 2:
 		size = 1 + c.chance.IntN(30<<10)
 	}
@@ -145,6 +146,24 @@ func (c *client) uploadAnything() Outcome {
 		b.packages = b.packages[:1] // one per suite
 	}
 	return c.upload(b)
+}
+
+// repeatAnything does once more what was answered before.
+func (c *client) repeatAnything() Outcome {
+	var again []func() Outcome
+	for _, l := range some(c.person, c.chance, &c.person.letters, 1) {
+		again = append(again, func() Outcome { return c.send(l) })
+	}
+	for _, cl := range some(c.person, c.chance, &c.person.claims, 1) {
+		again = append(again, func() Outcome { return c.claim(cl) })
+	}
+	for _, b := range some(c.person, c.chance, &c.person.batches, 1) {
+		again = append(again, func() Outcome { return c.upload(b) })
+	}
+	if len(again) == 0 {
+		return c.status()
+	}
+	return again[c.chance.IntN(len(again))]()
 }
 
 func (c *client) claimAnything() Outcome {
