@@ -32,7 +32,7 @@ func TestManyStreamsComeAndGo(t *testing.T) {
 		synctest.Wait()
 		goroutines, before := runtime.NumGoroutine(), measure()
 		var left memory
-		for round := range 3 { // the first fills what is remembered of tokens and members
+		for round := range 2 { // the first fills what is remembered of tokens and members
 			b.gather(guests)
 			synctest.Wait()
 			full, busy := measure(), runtime.NumGoroutine()-goroutines

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -162,13 +163,14 @@ func (e *events) write(id nodeservice.Seq, frame serverFrame) bool {
 	if id > 0 {
 		head = fmt.Appendf(head, "id: %d\n", id)
 	}
-	// Not every ResponseWriter has deadlines; the server's do.
-	_ = e.line.SetWriteDeadline(time.Now().Add(transferTime(len(data))))
-	if e.ctx.Err() != nil { // cut, and that deadline was the one before
-		return false
+	deadline := time.Now().Add(transferTime(len(data)))
+	for _, part := range [][]byte{append(head, "data: "...), data, []byte("\n\n")} {
+		if !e.send(part, deadline) {
+			return false
+		}
 	}
-	if !e.send(append(head, "data: "...), data, []byte("\n\n")) {
-		e.stop(ending{}) // it reads too slowly, or not at all: the connection is gone
+	if err := e.line.Flush(); err != nil {
+		e.stop(ending{})
 		return false
 	}
 	// HTTP/2 resets a stream whose deadline passes, also when nothing is on its way.
@@ -176,11 +178,22 @@ func (e *events) write(id nodeservice.Seq, frame serverFrame) bool {
 	return true
 }
 
-func (e *events) send(parts ...[]byte) bool {
-	for _, part := range parts {
-		if _, err := e.w.Write(part); err != nil {
+// send writes a part of an event in steps, as alertConn does.
+func (e *events) send(part []byte, deadline time.Time) bool {
+	for step := range slices.Chunk(part, writeStep) {
+		soon := time.Now().Add(silentFor)
+		if deadline.Before(soon) {
+			soon = deadline
+		}
+		// Not every ResponseWriter has deadlines; the server's do.
+		_ = e.line.SetWriteDeadline(soon)
+		if e.ctx.Err() != nil { // cut, and that deadline was the one before
+			return false
+		}
+		if _, err := e.w.Write(step); err != nil {
+			e.stop(ending{}) // it reads too slowly, or not at all: the connection is gone
 			return false
 		}
 	}
-	return e.line.Flush() == nil
+	return true
 }

@@ -399,6 +399,23 @@ func TestASlowReaderNeverStallsOthers(t *testing.T) {
 	}
 }
 
+// A peer that dies in the midst of the largest message is gone after 60 s, though a
+// slow one would have longer for it.
+func TestAPeerThatDiesWhileItIsWrittenTo(t *testing.T) {
+	for _, r := range renderings {
+		one := func(c *nodeservice.Config) { c.Quotas.Streams = 1 }
+		onStage(t, r, one, func(t *testing.T, s *stage) {
+			alice, bob, path := s.pair()
+			for range 2 {
+				alice.put(path, bytes.Repeat([]byte("x"), 5<<20))
+			}
+			s.follow(t, bob, path+"/stream").want("hello")
+			time.Sleep(61 * time.Second) // of the bubble's clock: 5 MiB have 90 s
+			s.follow(t, bob, path+"/stream").want("hello", "message")
+		})
+	}
+}
+
 // Who does not read is cut off when Shutdown's time is over, in any rendering.
 func TestShutdownCutsOffWhoDoesNotRead(t *testing.T) {
 	for _, r := range renderings {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"net"
 	"net/http"
+	"time"
 )
 
 // lean is a ResponseWriter whose connection, once it is a WebSocket's, forgets the
@@ -27,5 +28,27 @@ func (l lean) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if r.Buffered() == 0 { // else the client sent frames ahead, and they are in there
 		r = bufio.NewReaderSize(conn, readBuffer)
 	}
-	return conn, bufio.NewReadWriter(r, bufio.NewWriterSize(conn, writeBuffer)), nil
+	alert := alertConn{conn}
+	return alert, bufio.NewReadWriter(r, bufio.NewWriterSize(alert, writeBuffer)), nil
+}
+
+// alertConn notices a peer that dies in the midst of a large frame, whose own deadline
+// is by its size: who takes nothing of it for as long as one may be silent is gone.
+type alertConn struct{ net.Conn }
+
+const writeStep = 64 << 10 // bytes
+
+// Write implements net.Conn.
+func (c alertConn) Write(p []byte) (written int, err error) {
+	for {
+		step := p[written:min(len(p), written+writeStep)]
+		if err := c.SetWriteDeadline(time.Now().Add(silentFor)); err != nil {
+			return written, err
+		}
+		n, err := c.Conn.Write(step)
+		written += n
+		if err != nil || written == len(p) {
+			return written, err
+		}
+	}
 }
