@@ -16,6 +16,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/quicproquo/node/nodeservice"
+	"github.com/quicproquo/node/nodeservice/mls"
 )
 
 // rendering is one of the ways to read a stream.
@@ -249,6 +250,43 @@ func TestStreams(t *testing.T) {
 				t.Errorf("%v", c)
 			}
 			k.want("message")
+		},
+		"tells that key packages are low": func(t *testing.T, s *stage) {
+			bob, now := s.bubble.client(), time.Now()
+			built, err := mls.KeyPackageTemplate{
+				CipherSuite: 1, Signer: bob.key.Signer(), Credential: []byte("bob"),
+				NotBefore: now.Add(-time.Hour), NotAfter: now.Add(20 * time.Hour),
+			}.Build()
+			if err == nil {
+				_, err = bob.session().UploadKeyPackages(t.Context(), nodeservice.UploadRequest{Packages: [][]byte{built.Bytes}})
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			k := s.follow(t, bob, "/v1/stream")
+			if low := k.want("hello", "key_packages_low"); low["suite"] != 1.0 || low["remaining"] != 1.0 {
+				t.Errorf("%v", low)
+			}
+			k.want("caught_up")
+		},
+		"goes on with a renewed token": func(t *testing.T, s *stage) {
+			bob := s.bubble.client()
+			k := s.follow(t, bob, "/v1/stream")
+			k.want("hello", "caught_up", "token_expiring")
+			if k.conn == nil {
+				k.ends(0, nodeservice.CodeTokenExpired) // events cannot: the client comes again
+				return
+			}
+			k.send(`{"type":"auth","token":%q}`, login(t, s.core, s.bubble.client().key))
+			if e := k.want("error"); e["code"] != "permission_denied" {
+				t.Errorf("a token of another identity: %v", e)
+			}
+			k.send(`{"type":"auth","token":%q}`, login(t, s.core, bob.key))
+			expires := time.Now().Add(15 * time.Minute)
+			k.want("token_expiring")
+			if left := time.Until(expires); left < 50*time.Second || left > 61*time.Second {
+				t.Errorf("the next warning comes %v before the end", left)
+			}
 		},
 		"holds its window": func(t *testing.T, s *stage) {
 			alice, bob, path := s.pair()
