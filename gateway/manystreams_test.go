@@ -45,7 +45,9 @@ func TestManyStreamsComeAndGo(t *testing.T) {
 				t.Fatalf("round %d: %d goroutines are left of %d, before there were %d", round, n, busy, goroutines)
 			}
 			before = measure()
-			if grown := before.heap - left.heap; round > 0 && grown > crowd<<10 {
+			// A stream that stayed would hold 10 KiB; what the bubble holds of a pipe and of
+			// stopped timers is a tenth of that.
+			if grown := before.heap - left.heap; round > 0 && grown > crowd*4<<10 {
 				t.Errorf("round %d: the heap has grown by %d B", round, grown)
 			}
 			left = before
