@@ -41,6 +41,9 @@ var forbidden = []struct{ from, to, why string }{
 	{"nodeservice/nodetest", module + "/nodeservice/noderpc", "a door is given to the suite"},
 	{"nodeservice/nodetest", module + "/gateway/...", "a door is given to the suite"},
 	{"nodeservice/nodetest", module + "/nodeservice/pebblestore", "an engine is given to the suite"},
+	{"nodeservice/crashtest", module + "/nodeservice/noderpc", "a door is given to the kit"},
+	{"nodeservice/crashtest", module + "/gateway/...", "a door is given to the kit"},
+	{"nodeservice/crashtest", module + "/nodeservice/pebblestore", "a machine is given to the kit"},
 	{"nodeservice/storetest/model", "testing", "the model serves outside tests as well"},
 }
 
@@ -51,6 +54,7 @@ var confined = map[string][]string{
 	"capnproto.org/go/capnp/...":        {"schema/...", "nodeservice/noderpc"},
 	"github.com/cockroachdb/pebble/...": {"nodeservice/pebblestore"},
 	"github.com/golang-jwt/jwt/...":     {"nodeservice/identity"},
+	"github.com/anishathalye/porcupine": {"nodeservice/crashtest"},
 }
 
 // drawn is the top level as its user drew it, and little else.

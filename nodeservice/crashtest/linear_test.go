@@ -37,7 +37,7 @@ func TestHistoriesOfTheCoreAreLinearizable(t *testing.T) {
 	t.Logf("%d operations in %d partitions", all.Operations, all.Partitions)
 }
 
-// faulty breaks one promise of the store beneath, every fifth time.
+// faulty breaks one promise of the store beneath, every third time.
 type faulty struct {
 	nodeservice.Store
 	fault fault
@@ -68,7 +68,7 @@ func (f *faulty) now(kind fault) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.calls++
-	return f.calls%5 == 0
+	return f.calls%3 == 0
 }
 
 func (f *faulty) Append(ctx context.Context, req nodeservice.Append) (nodeservice.Appended, error) {

@@ -94,6 +94,9 @@ func (c *client) sendAnything() Outcome {
 	}
 	if c.chance.IntN(4) == 0 {
 		head, _ := ch.known()
+		if head > 0 && c.chance.IntN(4) == 0 {
+			head-- // bound to be refused
+		}
 		l.ifHead = &head
 	}
 	return c.send(l)
