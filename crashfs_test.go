@@ -19,7 +19,7 @@ type cutFS struct {
 	dead  chan struct{} // closed when the power is cut, before after is taken
 	after *vfs.MemFS    // written before taken is closed
 	taken chan struct{}
-	lies  bool // its syncs do nothing; static once it is in use
+	lies  string // syncs of such files do nothing; static once it is in use
 
 	mu     sync.Mutex
 	chance *mathrand.Rand // guarded by mu, and by its owner while nothing is armed
@@ -106,7 +106,7 @@ func (fs *cutFS) cut(place string) {
 	}
 	fs.over, fs.place = true, ""
 	var rest vfs.CrashCloneCfg
-	if !fs.lies && fs.chance.IntN(3) == 0 {
+	if fs.lies == "" && fs.chance.IntN(3) == 0 {
 		rest = vfs.CrashCloneCfg{UnsyncedDataPercent: 1 + fs.chance.IntN(99), RNG: mathrand.New(mathrand.NewPCG(fs.chance.Uint64(), 2))}
 	}
 	fs.mu.Unlock()
@@ -172,7 +172,7 @@ func (fs *cutFS) OpenDir(name string) (vfs.File, error) {
 func (f *cutFile) around(name string, do func() error) error {
 	f.fs.at("before " + name + " of " + f.what)
 	var err error
-	if !f.fs.lies || name != "sync" {
+	if f.fs.lies != f.what || name != "sync" {
 		err = do()
 	}
 	f.fs.at("after " + name + " of " + f.what)

@@ -26,7 +26,7 @@ type servedNode struct {
 // serveStore puts the core and both doors over a store, which it takes over.
 func serveStore(store nodeservice.Store, keys *identity.SigningKeys) (*servedNode, error) {
 	core, err := nodeservice.New(nodeservice.Config{
-		Store: store, Secret: make([]byte, 32), Keys: keys, PublicURL: crashtest.Audience,
+		Store: store, Secret: make([]byte, 32), Keys: keys, PublicURL: crashtest.Audience, TokenTTL: 24 * time.Hour,
 		Quotas: nodeservice.DefaultQuotas(), SweepEvery: 50 * time.Millisecond,
 	})
 	if err != nil {
