@@ -186,8 +186,8 @@ func (c *committer) commit(group []*request) {
 	c.tx.seal()
 	outcome, err := c.sync()
 	c.tx.end(err == nil)
-	answer(group, outcome, err)
 	c.commits.Add(uint64(len(group)))
+	answer(group, outcome, err)
 }
 
 // apply runs one step. A panic in it fails that request alone.

@@ -70,6 +70,12 @@ func person(n byte) ns.Identity {
 	return identity.TrustedKey(string(sum[:]))
 }
 
+// numbered is one of many persons.
+func numbered(n int) ns.Identity {
+	sum := sha256.Sum256([]byte{byte(n), byte(n >> 8), 'n'})
+	return identity.TrustedKey(string(sum[:]))
+}
+
 // channelTo makes a channel between two persons, and is the second one's queue.
 func channelTo(t testing.TB, s *Store, n byte) ns.Queue {
 	t.Helper()

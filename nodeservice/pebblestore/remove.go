@@ -125,6 +125,7 @@ func (t *tx) remove(ln *line, at int, last message, budget int) (r removal, reac
 	}
 	ln.dirty = true
 	s.removed = last.through
+	t.freed += min(gone.bytes, (gone.count-uint64(len(blobs)))*maxInline)
 	for _, b := range blobs {
 		t.delete(seqKey(keyBlob, q[:], b.seq))
 		r.garbage = append(r.garbage, b.name)

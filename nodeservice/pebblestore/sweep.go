@@ -19,7 +19,10 @@ func (s *Store) Sweep(ctx context.Context, now ns.UnixMilli) (swept ns.Swept, mo
 		return ns.Swept{}, false, err
 	}
 	defer s.leave()
-	return s.sweep(ctx, now)
+	if swept, more, err = s.sweep(ctx, now); err == nil && !more {
+		s.reclaim(ctx)
+	}
+	return swept, more, err
 }
 
 func (s *Store) sweep(ctx context.Context, now ns.UnixMilli) (ns.Swept, bool, error) {

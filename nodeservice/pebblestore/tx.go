@@ -2,6 +2,7 @@ package pebblestore
 
 import (
 	"fmt"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/hashicorp/golang-lru/v2/simplelru"
@@ -22,6 +23,9 @@ type tx struct {
 	lines    overlay[lineKey, *line]
 	accounts overlay[ns.Account, *account]
 	shares   overlay[shareKey, *share]
+
+	freed       uint64        // by the present group: bytes of payload in message records, about
+	reclaimable atomic.Uint64 // freed by all groups, and not yet given back to the disk (reclaim.go)
 }
 
 func newTx() *tx {
@@ -33,7 +37,7 @@ func newTx() *tx {
 }
 
 // begin starts a group.
-func (t *tx) begin(db *pebble.DB) { t.batch = db.NewIndexedBatch() }
+func (t *tx) begin(db *pebble.DB) { t.batch, t.freed = db.NewIndexedBatch(), 0 }
 
 // seal writes the changed state records into the batch.
 func (t *tx) seal() {
@@ -71,6 +75,9 @@ func (t *tx) sealShare(k shareKey, sh *share) {
 // end closes the batch. What was touched is remembered if it is what the
 // database holds now.
 func (t *tx) end(committed bool) {
+	if committed {
+		t.reclaimable.Add(t.freed)
+	}
 	t.lines.end(committed)
 	t.accounts.end(committed)
 	t.shares.end(committed)

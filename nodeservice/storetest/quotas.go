@@ -10,6 +10,9 @@ var quotaPromises = []promise{
 	{"an account's bytes are released by expiry", (*fixture).expiryFreesAccount},
 	{"an account has a share of a legacy queue", (*fixture).legacyShares},
 	{"a quota holds against many at once", (*fixture).quotaAtOnce},
+	{"a quota of bytes is exact against many at once", (*fixture).byteQuotaAtOnce},
+	{"a share of a legacy queue is exact against many at once", (*fixture).shareAtOnce},
+	{"a quota is exact among appends, acknowledgements and expiry at once", (*fixture).quotaAmongAcks},
 }
 
 // weigh appends n bytes under a quota.
