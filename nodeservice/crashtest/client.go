@@ -19,12 +19,12 @@ type client struct {
 	chance  *rand.Rand // owned by whoever uses the client: one goroutine at a time
 }
 
-// call makes one operation: make asks the node and fills in the answer.
-func (c *client) call(op Op, make func(ctx context.Context, op *Op) error) Op {
+// call makes one operation: ask asks the node and fills in the answer.
+func (c *client) call(op Op, ask func(ctx context.Context, op *Op) error) Op {
 	op.Life, op.Who, op.Door = c.life.number, c.person.index, c.door
 	op.Begin = c.kit.history.begin()
 	c.life.asked()
-	err := make(c.life.ctx, &op)
+	err := ask(c.life.ctx, &op)
 	op.Outcome = outcomeOf(err)
 	if c.life.isDead() {
 		// A process that has died answers no more; a node without power may
