@@ -45,6 +45,7 @@ func (t *tx) putPackages(req ns.PutKeyPackages) (ns.PutOutcome, error) {
 	if err != nil {
 		return ns.PutOutcome{}, err
 	}
+	before := sh.live
 	for i, p := range req.Packages {
 		spent, err := t.isSpent(owner, p.Ref, req.Now)
 		if err != nil {
@@ -53,9 +54,12 @@ func (t *tx) putPackages(req ns.PutKeyPackages) (ns.PutOutcome, error) {
 		if spent {
 			return ns.PutOutcome{Result: ns.PutSpent, Index: i}, nil
 		}
-		if result := sh.try(p, kind, req.Max); result != ns.PutStored {
+		if result := sh.try(p, kind); result != ns.PutStored {
 			return ns.PutOutcome{Result: result, Index: i}, nil
 		}
+	}
+	if req.Max > 0 && sh.live > max(req.Max, before) {
+		return ns.PutOutcome{Result: ns.PutOverQuota}, nil
 	}
 	return ns.PutOutcome{Result: ns.PutStored}, t.fill(owner, kind, sh.plan)
 }
@@ -75,8 +79,9 @@ func (t *tx) shelf(owner []byte, now ns.UnixMilli) (*shelf, error) {
 	return sh, nil
 }
 
-// try plans to put one package; PutStored means that it can be held.
-func (sh *shelf) try(p ns.StoredKeyPackage, kind byte, limit int) ns.PutResult {
+// try plans to put one package; PutStored means that nothing but Max can speak
+// against it.
+func (sh *shelf) try(p ns.StoredKeyPackage, kind byte) ns.PutResult {
 	old, there := sh.held[p.Ref]
 	if there && old.expiresAt > sh.now {
 		if old.kind != kind {
@@ -99,9 +104,6 @@ func (sh *shelf) try(p ns.StoredKeyPackage, kind byte, limit int) ns.PutResult {
 	}
 	if p.ExpiresAt > sh.now {
 		sh.live++
-	}
-	if limit > 0 && sh.live > limit {
-		return ns.PutOverQuota
 	}
 	sh.held[p.Ref] = packageRef{kind, p.CipherSuite, p.ExpiresAt, p.Ref}
 	sh.plan = append(sh.plan, step)

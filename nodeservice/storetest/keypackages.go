@@ -167,6 +167,7 @@ func (f *fixture) putBounded() {
 	put(bob, false, 4, nodeservice.PutStored, f.packages(4, suite1))
 	f.takes(alice, batch[0])
 	put(alice, false, 4, nodeservice.PutOverQuota, f.packages(2, suite3))
+	put(alice, false, 2, nodeservice.PutSpent, append(f.packages(1, suite3), batch[0])) // the bound comes last
 	put(alice, false, 4, nodeservice.PutStored, f.packages(1, suite3))
 	put(alice, false, 0, nodeservice.PutStored, f.packages(5, suite3))
 }
