@@ -94,7 +94,7 @@ func (c *control) backup(w http.ResponseWriter, r *http.Request) {
 	}
 	begun := time.Now()
 	if err := c.node.data.backup(r.Context(), c.node.store, req.To); err != nil {
-		c.node.log.Error("a backup failed", "to", req.To, "error", err)
+		c.node.log.Error("a backup failed", "to", req.To, "error", err.Error())
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}

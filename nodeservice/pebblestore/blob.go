@@ -115,7 +115,7 @@ func (b *blobs) remove(names ...blobName) {
 	}
 	for _, n := range names {
 		if err := b.fs.Remove(b.path(n)); err != nil && !oserror.IsNotExist(err) {
-			b.log.Warn("a payload file could not be removed; the next start tries again", "file", n.String(), "error", err)
+			b.log.Warn("a payload file could not be removed; the next start tries again", "file", n.String(), "error", err.Error())
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	pebbleerrors "github.com/cockroachdb/errors"
 	"github.com/cockroachdb/pebble/v2"
 )
 
@@ -19,7 +20,7 @@ type failure struct {
 	damaged atomic.Bool // the cause is in files, which opening again does not mend
 
 	flush atomic.Pointer[error]  // why what is in memory cannot be written out now; Pebble tries on
-	said  atomic.Pointer[string] // the last background error that was logged: Pebble repeats them fast
+	said  atomic.Pointer[string] // the cause of the last background error that was logged
 	log   *slog.Logger
 }
 
@@ -46,17 +47,19 @@ func (f *failure) flushed(err error) {
 	}
 	switch {
 	case err == nil && f.flush.Swap(nil) != nil:
+		f.said.Store(nil)
 		f.log.Info("the store can write out what it holds in memory again, and takes writes")
 	case err != nil && f.flush.Swap(&err) == nil:
-		f.log.Error("the store cannot write out what it holds in memory and refuses writes until it can", "error", err)
+		f.log.Error("the store cannot write out what it holds in memory and refuses writes until it can", "error", err.Error())
 	}
 }
 
-// inBackground logs an error that Pebble met by itself, once in a row.
+// inBackground logs an error that Pebble met by itself. It tries again at once,
+// and again: the same cause is said once.
 func (f *failure) inBackground(err error) {
-	text := err.Error()
-	if last := f.said.Swap(&text); last == nil || *last != text {
-		f.log.Error("the store's background work failed", "error", err)
+	cause := pebbleerrors.UnwrapAll(err).Error()
+	if last := f.said.Swap(&cause); last == nil || *last != cause {
+		f.log.Error("the store's background work failed", "error", err.Error())
 	}
 }
 
@@ -70,7 +73,7 @@ func (f *failure) load() error {
 // store sets the first cause, logs it, and returns it.
 func (f *failure) store(err error) error {
 	if f.cause.CompareAndSwap(nil, &err) {
-		f.log.Error("the store failed to write and refuses writes until it is opened again", "error", err)
+		f.log.Error("the store failed to write and refuses writes until it is opened again", "error", err.Error())
 	}
 	return f.load()
 }

@@ -24,7 +24,7 @@ func (s *Store) heal() {
 	}
 	// Pebble waits for a full disk while it opens: better not to begin.
 	if err := s.probe(); err != nil {
-		s.log.Warn("the disk does not take writes yet", "error", err)
+		s.log.Warn("the disk does not take writes yet", "error", err.Error())
 		return
 	}
 	if !s.takeDown() {
@@ -32,7 +32,7 @@ func (s *Store) heal() {
 	}
 	again, err := s.reopen()
 	if err != nil {
-		s.log.Error("the store could not be opened again", "error", err)
+		s.log.Error("the store could not be opened again", "error", err.Error())
 		return
 	}
 	s.gate.Lock()
@@ -64,11 +64,11 @@ func (s *Store) takeDown() (ok bool) {
 	}
 	broken := s.committer.broken.load()
 	if err := s.database.close(); err != nil {
-		s.log.Debug("closing the broken store", "error", err) // it says again what broke
+		s.log.Debug("closing the broken store", "error", err.Error()) // it says again what broke
 	}
 	s.down = fmt.Errorf("pebblestore: not yet open again after: %w", broken)
 	if s.committer.wedged {
-		s.log.Error("the store cannot be opened again in this process: restart the node", "error", broken)
+		s.log.Error("the store cannot be opened again in this process: restart the node", "error", broken.Error())
 	}
 	return !s.committer.wedged
 }

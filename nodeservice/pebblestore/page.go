@@ -34,7 +34,7 @@ func (s *Store) Read(ctx context.Context, req ns.Read) (ns.QueuePage, error) {
 		}
 		missing, err := s.loadBlobs(page.Messages, refs)
 		if err != nil {
-			s.log.Error("a payload file cannot be read", "error", err)
+			s.log.Error("a payload file cannot be read", "error", err.Error())
 			return ns.QueuePage{}, asStoreError(err)
 		}
 		if !missing {

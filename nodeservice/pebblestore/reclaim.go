@@ -32,7 +32,7 @@ func (s *Store) reclaim(ctx context.Context) {
 	for _, slice := range messageSlices() {
 		if err := s.db.Compact(ctx, slice[0], slice[1], false); err != nil {
 			if ctx.Err() == nil {
-				s.log.Warn("the room of removed messages could not be reclaimed; later writes will do it", "error", err)
+				s.log.Warn("the room of removed messages could not be reclaimed; later writes will do it", "error", err.Error())
 			}
 			return
 		}
