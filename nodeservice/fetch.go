@@ -86,23 +86,38 @@ func (p Page) empty() bool { return len(p.Messages) == 0 && p.Gap == nil }
 // take reads a page and, for a drain, removes it: the acknowledgement holds
 // only if acked is still what the page was read at, so two drains at once never
 // return the same message. The messages are gone before the answer is written.
+// A gap is drained as well: clients of version 0 do not see it, and would find
+// it again for ever.
 func (s *session) take(ctx context.Context, req FetchRequest, q Queue, now UnixMilli) (Page, error) {
 	for {
 		page, err := s.read(ctx, req, q, now)
-		if err != nil || !req.Drain || len(page.Messages) == 0 {
+		if err != nil || !req.Drain || page.end() <= page.Acked {
 			return page, err
 		}
-		through := page.Messages[len(page.Messages)-1].Seq
-		done, err := s.node.cfg.Store.Ack(ctx, Ack{Queue: q, Through: through, IfAcked: &page.Acked, Now: now})
+		done, err := s.node.cfg.Store.Ack(ctx, Ack{Queue: q, Through: page.end(), IfAcked: &page.Acked, Now: now})
 		if err != nil {
 			return Page{}, err
 		}
 		if done.Outcome != AckConflict {
 			s.node.cfg.Bus.Hint(Hint{Owner: s.id, Kind: HintAcked, Channel: q.Channel})
 			page.Acked = done.Acked
+			if page.Acked >= page.Floor {
+				page.Floor = 0
+			}
 			return page, nil
 		}
 	}
+}
+
+// end is the last seq that the page says something about; 0: none.
+func (p Page) end() Seq {
+	switch {
+	case len(p.Messages) > 0:
+		return p.Messages[len(p.Messages)-1].Seq
+	case p.Gap != nil:
+		return p.Gap.To
+	}
+	return 0
 }
 
 func (s *session) read(ctx context.Context, req FetchRequest, q Queue, now UnixMilli) (Page, error) {

@@ -11,6 +11,7 @@ var drains = []Behaviour{
 	{Name: "keep keeps what a drain would remove", Needs: Drain, Run: keepKeeps},
 	{Name: "two drains at once never return the same message", Needs: Drain, Run: drainsTogether},
 	{Name: "a waiting drain removes what it was woken by", Needs: Drain, Run: drainWaits},
+	{Name: "a drain passes a gap, and finds it once", Needs: Drain, Config: anHour, Run: drainPassesGap},
 }
 
 func drainRemoves(w *World) {
@@ -73,4 +74,21 @@ func drainWaits(w *World) {
 	w.ok(answer.err)
 	w.holds(answer.value, payload)
 	w.holds(bob.unread(id))
+}
+
+// drainPassesGap: who drains does not acknowledge, and a client of version 0 does
+// not even see the gap; it must not find it again for ever.
+func drainPassesGap(w *World) {
+	alice, bob, id := w.pair()
+	alice.sendAll(id, 2)
+	w.Clock.Move(2 * time.Hour)
+	page := bob.fetch(nodeservice.FetchRequest{Channel: id, Drain: true})
+	w.holds(page)
+	w.gap(page, nodeservice.Gap{From: 1, To: 2, Reason: nodeservice.GapExpired})
+	page = bob.fetch(nodeservice.FetchRequest{Channel: id, Drain: true})
+	w.holds(page)
+	w.noGap(page)
+	equal(w, "acked", page.Acked, 2)
+	_, payload := alice.send(id)
+	w.holds(bob.fetch(nodeservice.FetchRequest{Channel: id, Drain: true}), payload)
 }
