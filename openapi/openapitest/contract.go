@@ -173,7 +173,7 @@ func checkOptions(e *exchange, item *openapi3.PathItem) error {
 	got := strings.Split(e.header.Get("Allow"), ", ")
 	slices.Sort(got)
 	if slices.Sort(want); e.status != http.StatusNoContent || !slices.Equal(got, want) {
-		return fmt.Errorf("Allow is %v, want %v", got, want)
+		return fmt.Errorf("header Allow is %v, want %v", got, want)
 	}
 	return nil
 }
