@@ -76,16 +76,13 @@ func (s *Service) checkLogin(ctx context.Context, req LoginRequest, now UnixMill
 	return err
 }
 
-// admitStranger is the path before there is a session: the address's limit.
+// admitStranger is the path before there is a session: the address's limit, and
+// whether this node logs in by itself.
 func (s *Service) admitStranger(ctx context.Context, op operation, from Origin, now UnixMilli) error {
-	cost := policies[op].cost
-	if op == opAuthenticate {
-		cost = 0 // charged with the identity, once that is known
-	}
-	if err := s.charge(ctx, from, now, []Charge{s.addressCharge(from, cost)}); err != nil {
+	if err := s.charge(ctx, from, now, []Charge{s.addressCharge(from, policies[op].cost)}); err != nil {
 		return err
 	}
-	if s.cfg.NoSelfLogin && op != opAuthenticate {
+	if s.cfg.NoSelfLogin {
 		return Errorf(CodePermissionDenied, "this node does not log in by itself; bring a token of its issuer")
 	}
 	return nil
@@ -127,7 +124,7 @@ func (s *Service) authenticate(ctx context.Context, from Origin, token string, n
 
 // verify refuses an address in debt before it costs a signature check.
 func (s *Service) verify(ctx context.Context, from Origin, token string, now UnixMilli) (identity.Token, error) {
-	if err := s.admitStranger(ctx, opAuthenticate, from, now); err != nil {
+	if err := s.charge(ctx, from, now, []Charge{s.addressCharge(from, 0)}); err != nil {
 		return identity.Token{}, err
 	}
 	if token == "" {
@@ -177,12 +174,18 @@ func (s *Service) failedAuthentication(ctx context.Context, op operation, now Un
 	}
 	switch e.Code {
 	case CodeUnauthenticated, CodeTokenExpired:
-		s.owe(ctx, now, s.addressCharge(r.origin, max(0, s.cfg.Rates.FailureCost-paid)))
+		s.payForFailure(ctx, r.origin, now, paid)
 		s.recordFailure(now, r, e.Code)
 	case CodeInternal, CodeUnavailable:
 		s.logCause(op, e)
 	}
 	return e
+}
+
+// payForFailure brings what an address paid up to the cost of a failed
+// authentication.
+func (s *Service) payForFailure(ctx context.Context, from Origin, now UnixMilli, paid float64) {
+	s.owe(ctx, now, s.addressCharge(from, max(0, s.cfg.Rates.FailureCost-paid)))
 }
 
 // authError maps identity's errors; their sentences are safe for clients.
@@ -204,7 +207,12 @@ func (s *session) Renew(ctx context.Context, token string) (UnixMilli, error) {
 	var expires UnixMilli
 	err := s.do(ctx, opRenew, ChannelID{}, func(c *call) error {
 		t, err := s.node.verify(ctx, s.origin, token, c.now)
-		if err != nil {
+		switch CodeOf(err) {
+		case "":
+		case CodeUnauthenticated, CodeTokenExpired: // recorded with the operation
+			s.node.payForFailure(ctx, s.origin, c.now, policies[opRenew].cost)
+			return err
+		default:
 			return err
 		}
 		if t.Identity != s.id {
