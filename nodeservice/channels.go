@@ -34,9 +34,13 @@ func (s *session) create(ctx context.Context, peer Identity, c *call) (CreatedCh
 	}
 	// Who has the channel already gets it, however often new ones were made.
 	if limited := s.node.charge(ctx, s.origin, c.now, budget); limited != nil {
-		if _, found, err := s.node.cfg.Store.ChannelByPair(ctx, Pair(s.id, peer)); err != nil || !found {
+		_, found, err := s.node.cfg.Store.ChannelByPair(ctx, Pair(s.id, peer))
+		if err != nil {
+			return CreatedChannel{}, err
+		}
+		if !found {
 			s.node.giveBack(ctx, c.now, c.paid)
-			return CreatedChannel{}, firstOf(err, limited)
+			return CreatedChannel{}, limited
 		}
 		budget = nil
 	}
@@ -58,15 +62,6 @@ func (s *session) create(ctx context.Context, peer Identity, c *call) (CreatedCh
 		s.node.cfg.Bus.Hint(Hint{Owner: s.id, Kind: HintChannels})
 	}
 	return done, err
-}
-
-func firstOf(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // Channels implements Session.

@@ -20,8 +20,8 @@ type Service struct {
 	issuer     *identity.Issuer     // static after construction
 	verifier   *identity.Verifier   // remembers a bounded number of tokens
 	nonces     *identity.NonceSource
-	accounts   *keyedHash // names accounts
-	members    *lru.Cache[membership, Channel]
+	accounts   *keyedHash                       // names accounts
+	members    *lru.Cache[membership, Identity] // the peer
 	revoked    *revoked
 	presence   *presence
 	space      space
@@ -52,7 +52,7 @@ func New(cfg Config) (*Service, error) {
 	if err := cfg.setDefaults(); err != nil {
 		return nil, err
 	}
-	members, err := lru.New[membership, Channel](maxMemberships)
+	members, err := lru.New[membership, Identity](maxMemberships)
 	if err != nil {
 		return nil, err
 	}

@@ -53,12 +53,11 @@ func (s *session) valid(now UnixMilli) error {
 
 // call is one operation under way.
 type call struct {
-	now     UnixMilli
-	paid    []Charge // to be given back if a later limit refuses
-	channel Channel  // where the policy wants a member
-	peer    Identity // the other member of channel
-	record  record   // completed by the effect
-	quiet   bool     // the effect found nothing worth a record
+	now    UnixMilli
+	paid   []Charge // to be given back if a later limit refuses
+	peer   Identity // the channel's other member, where the policy wants a member
+	record record   // completed by the effect
+	quiet  bool     // the effect found nothing worth a record
 }
 
 // do is the one path of every operation: token still valid, address and
@@ -138,23 +137,24 @@ func (s *session) pay(ctx context.Context, c *call, charges ...Charge) error {
 	return nil
 }
 
-// member fills in the channel, or refuses: an unknown channel and a foreign one
+// member fills in the peer, or refuses: an unknown channel and a foreign one
 // get the same answer after the same store read.
 func (s *session) member(ctx context.Context, id ChannelID, c *call) error {
 	key := membership{channel: id, caller: s.id}
-	channel, found := s.node.members.Get(key)
-	if !found {
-		var err error
-		if channel, found, err = s.node.cfg.Store.Channel(ctx, id); err != nil {
-			return err
-		}
+	if peer, known := s.node.members.Get(key); known {
+		c.peer = peer
+		return nil
+	}
+	channel, found, err := s.node.cfg.Store.Channel(ctx, id)
+	if err != nil {
+		return err
 	}
 	peer, isMember := channel.Peer(s.id)
 	if !found || !isMember {
 		return Errorf(CodeChannelNotFound, "there is no such channel, or you are not a member of it")
 	}
-	s.node.members.Add(key, channel)
-	c.channel, c.peer = channel, peer
+	s.node.members.Add(key, peer)
+	c.peer = peer
 	return nil
 }
 
