@@ -3,9 +3,9 @@ package main
 import (
 	"context"
 	"runtime"
-	"runtime/debug"
 	"strings"
 
+	"github.com/quicproquo/node/cmd/internal/buildinfo"
 	"github.com/quicproquo/node/nodeservice"
 )
 
@@ -35,22 +35,8 @@ type versionCommand struct{}
 
 // Run asks no node.
 func (*versionCommand) Run(a *app) error {
-	version := buildVersion()
+	version := buildinfo.Version()
 	return a.out().print(
 		object{"version": version, "min_version": nodeservice.MinVersion, "max_version": nodeservice.MaxVersion, "go": runtime.Version()},
 		"qpq %s, native schema %d to %d, %s", version, nodeservice.MinVersion, nodeservice.MaxVersion, runtime.Version())
-}
-
-// buildVersion is the module's version, or the commit that was built.
-func buildVersion() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "(unknown)"
-	}
-	for _, setting := range info.Settings {
-		if setting.Key == "vcs.revision" && info.Main.Version == "(devel)" {
-			return setting.Value
-		}
-	}
-	return info.Main.Version
 }

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/quicproquo/node/cmd/internal/buildinfo"
 	"github.com/quicproquo/node/cmd/internal/privatefile"
 	"github.com/quicproquo/node/gateway"
 	"github.com/quicproquo/node/nodeservice/noderpc"
@@ -108,7 +109,7 @@ func (c *gatewayCommand) serve(ctx context.Context, node *noderpc.GatewayNode, d
 	server := gateway.NewServer(door, log)
 	parts, failed := errgroup.WithContext(ctx)
 	parts.Go(func() error { return serveHTTP(server, doors.http) })
-	log.Info("the gateway is serving", append(doors.attributes(), "version", buildVersion())...)
+	log.Info("the gateway is serving", append(doors.attributes(), "version", buildinfo.Version())...)
 	<-failed.Done() // ctx among it
 	c.drain(door, server, log)
 	return errors.Join(parts.Wait(), withdraw())

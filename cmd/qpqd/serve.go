@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/quicproquo/node/cmd/internal/buildinfo"
 	"github.com/quicproquo/node/gateway"
 	"github.com/quicproquo/node/nodeservice"
 	"github.com/quicproquo/node/nodeservice/noderpc"
@@ -159,7 +160,7 @@ func (n *node) run(ctx context.Context) error {
 	}
 	err := n.data.announce(n.doors.addresses())
 	if err == nil {
-		n.log.Info("the node is serving", append(n.doors.attributes(), "durability", n.store.Durability(), "version", buildVersion())...)
+		n.log.Info("the node is serving", append(n.doors.attributes(), "durability", n.store.Durability(), "version", buildinfo.Version())...)
 		select {
 		case <-ctx.Done():
 			n.log.Info("stopping; a second signal exits at once", "grace", n.cfg.ShutdownGrace)
