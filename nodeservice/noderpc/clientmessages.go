@@ -23,7 +23,7 @@ func (s *clientSession) Enqueue(
 		}
 		if len(req.Payload) > limit {
 			return nodeservice.Receipt{}, nodeservice.Errorf(nodeservice.CodePayloadTooLarge,
-				"the payload has %d bytes; at most %d are allowed", len(req.Payload), limit)
+				"the payload has more than the %d bytes that are allowed", limit)
 		}
 	}
 	return ask(ctx, s, schema.NodeService.Enqueue,
