@@ -44,12 +44,15 @@ crash:
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
-# The race detector needs a C compiler, the schemas their compiler, the pages a
-# browser. Where they cannot be installed from here, only what needs them fails.
+# The race detector needs a C compiler, the schemas their compiler, our peers in
+# C++ theirs, the pages a browser, the engine for many nodes a Redis. Where they cannot be installed from here, only what needs them fails.
 tools:
 	@missing=; \
 	command -v "$$($(GO) env CC)" >/dev/null || missing="$$missing gcc libc6-dev"; \
 	command -v capnp >/dev/null || missing="$$missing capnproto"; \
+	command -v g++ >/dev/null || missing="$$missing g++"; \
+	[ -e /usr/include/capnp/rpc.h ] || missing="$$missing libcapnp-dev"; \
+	command -v redis-server >/dev/null || missing="$$missing redis-server"; \
 	[ -x "$${CHROMIUM:-/usr/bin/chromium}" ] || missing="$$missing chromium fonts-dejavu-core"; \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
