@@ -1,0 +1,73 @@
+import { encodeBase64url } from './base64url.js';
+import { IndexedDBIdentityStore, MemoryIdentityStore } from './identitystore.js';
+import type { Algorithm, IdentityStore, StoredIdentity } from './identitystore.js';
+
+/** Where an identity is kept. */
+export interface IdentityOptions {
+  /** Default: IndexedDB, and where there is none, memory. */
+  readonly store?: IdentityStore | undefined;
+  /** Default: "default". */
+  readonly name?: string | undefined;
+}
+
+/**
+ * A client's MLS signature key pair, which is the account: whoever holds the private key is that identity.
+ * The private key is a CryptoKey that cannot be exported.
+ */
+export class Identity {
+  readonly algorithm: Algorithm;
+  /** Ed25519: 32 bytes; P-256: 65 bytes, uncompressed. */
+  readonly publicKey: Uint8Array<ArrayBuffer>;
+  /** The public key in base64url: what one gives to others. */
+  readonly address: string;
+  readonly privateKey: CryptoKey;
+
+  private constructor(kept: StoredIdentity) {
+    this.algorithm = kept.algorithm;
+    this.publicKey = kept.publicKey;
+    this.privateKey = kept.privateKey;
+    this.address = encodeBase64url(kept.publicKey);
+  }
+
+  /** Makes a new identity and keeps it; rejects if its name is taken in the store. */
+  static async generate(options: IdentityOptions & { readonly algorithm?: Algorithm | undefined } = {}): Promise<Identity> {
+    const algorithm = options.algorithm ?? 'Ed25519';
+    const pair = await crypto.subtle.generateKey(keyAlgorithm(algorithm), false, ['sign', 'verify']) as CryptoKeyPair;
+    const publicKey = new Uint8Array(await crypto.subtle.exportKey('raw', pair.publicKey));
+    const kept = { algorithm, publicKey, privateKey: pair.privateKey };
+    await storeOf(options).add(nameOf(options), kept);
+    return new Identity(kept);
+  }
+
+  /** The identity that was kept; undefined if there is none. */
+  static async open(options: IdentityOptions = {}): Promise<Identity | undefined> {
+    const kept = await storeOf(options).get(nameOf(options));
+    return kept && new Identity(kept);
+  }
+
+  /** An identity whose keys come from elsewhere. */
+  static of(keys: StoredIdentity): Identity {
+    return new Identity(keys);
+  }
+
+  /** Ed25519, or ECDSA-P256-SHA256 as raw r and s: 64 bytes. */
+  async sign(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
+    const algorithm = this.algorithm === 'P-256' ? { name: 'ECDSA', hash: 'SHA-256' } : 'Ed25519';
+    return new Uint8Array(await crypto.subtle.sign(algorithm, this.privateKey, bytes));
+  }
+}
+
+function keyAlgorithm(algorithm: Algorithm): AlgorithmIdentifier | EcKeyGenParams {
+  return algorithm === 'P-256' ? { name: 'ECDSA', namedCurve: 'P-256' } : { name: 'Ed25519' };
+}
+
+/** One store for all who name none where there is no IndexedDB, so that open finds what generate kept. */
+const memory = new MemoryIdentityStore();
+
+function storeOf(options: IdentityOptions): IdentityStore {
+  return options.store ?? (typeof indexedDB === 'undefined' ? memory : new IndexedDBIdentityStore());
+}
+
+function nameOf(options: IdentityOptions): string {
+  return options.name ?? 'default';
+}

@@ -1,0 +1,21 @@
+/** Client of a quicproquo node: identities, channels, messages, key packages, and one stream of events. */
+export { Channel } from './channel.js';
+export type {
+  AckMode, ChannelView, FetchOptions, MessagesOptions, Page, Receipt, SendOptions,
+} from './channel.js';
+export { Client } from './client.js';
+export type {
+  ClaimOptions, ClientOptions, EventsOptions, Info, KeyPackage, KeyPackageStock, WebSocketConstructor, WebSocketLike,
+} from './client.js';
+export { systemClock } from './clock.js';
+export type { Clock } from './clock.js';
+export { QuicproquoError } from './errors.js';
+export type { Code, ErrorExtras } from './errors.js';
+export type {
+  Acked, CaughtUp, ChannelAppeared, Gap, KeyPackagesLow, Message, ServerEvent, State, Via,
+} from './events.js';
+export { Identity } from './identity.js';
+export type { IdentityOptions } from './identity.js';
+export { IndexedDBIdentityStore, MemoryIdentityStore } from './identitystore.js';
+export type { Algorithm, IdentityStore, StoredIdentity } from './identitystore.js';
+export { decodeBase64url, encodeBase64url } from './base64url.js';
