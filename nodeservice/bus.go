@@ -31,7 +31,7 @@ const (
 	HintAcked                           // Owner's queue of Channel was acknowledged
 	HintChannels                        // a channel became visible to Owner
 	HintKeyPackages                     // Owner's key package stock
-	HintRevocations                     // tokens were revoked
+	HintRevocations                     // tokens were revoked: nodes, not streams, re-read those
 )
 
 // maxPendingHints bounds what a subscription keeps apart before it says "all".

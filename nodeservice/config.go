@@ -33,7 +33,10 @@ type Config struct {
 	MinFree   float64 // share of the store that must be free to store more; 0: no check
 
 	SweepEvery time.Duration // 0: never
-	Tick       time.Duration // how often waiters re-read without a hint; 0: never
+	// Revocations is how often to re-read what other nodes revoked, besides on
+	// their hints; 0: never, there is no other node.
+	Revocations time.Duration
+	Tick        time.Duration // how often waiters re-read without a hint; 0: never
 
 	Now   func() time.Time // nil: time.Now
 	Audit io.Writer        // nil: discarded

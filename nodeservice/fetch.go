@@ -163,7 +163,7 @@ func (s *session) await(ctx context.Context, req FetchRequest, q Queue) (Page, e
 	}
 	defer release()
 	sub := s.node.cfg.Bus.Subscribe(s.id, func(h Hint) bool {
-		return h.Kind == HintRevocations || h.Channel == q.Channel && (h.Kind == HintQueue || h.Kind == HintAcked)
+		return h.Channel == q.Channel && (h.Kind == HintQueue || h.Kind == HintAcked)
 	})
 	defer sub.Close()
 	timeout := time.NewTimer(req.Wait)
@@ -172,6 +172,7 @@ func (s *session) await(ctx context.Context, req FetchRequest, q Queue) (Page, e
 	defer tick.stop()
 	for timedOut := false; ; {
 		now := s.node.now()
+		revoked := s.node.revoked.anew()
 		if err := s.valid(now); err != nil {
 			return Page{}, err
 		}
@@ -184,6 +185,7 @@ func (s *session) await(ctx context.Context, req FetchRequest, q Queue) (Page, e
 		case <-sub.Ready():
 			sub.Take()
 		case <-tick.c:
+		case <-revoked:
 		case <-expiry.C:
 		case <-timeout.C:
 			timedOut = true

@@ -2,6 +2,7 @@ package nodeservice
 
 import (
 	"context"
+	"math/rand/v2"
 	"sync"
 	"time"
 )
@@ -29,6 +30,7 @@ type stream struct {
 	behind   int       // cursors that have not reached their target
 	caughtUp bool
 	pause    time.Duration // before anything more may be read; 0: none
+	away     bool          // the store could not be read last time
 	warned   UnixMilli     // the expiry that TokenExpiringEvent was sent for
 	drained  bool
 	low      map[CipherSuite]bool
@@ -118,7 +120,7 @@ func (st *stream) concerns(h Hint) bool {
 	case HintChannels:
 		return st.only.IsZero()
 	}
-	return true
+	return h.Kind == HintKeyPackages
 }
 
 // begin reads what is there: every queue with something in it gets its head as
@@ -159,43 +161,66 @@ func (st *stream) beginOne(ctx context.Context, after Seq, now UnixMilli) error 
 func (st *stream) Next(ctx context.Context) (Event, error) {
 	for {
 		now := st.sess.node.now()
+		revoked := st.sess.node.revoked.anew()
 		if err := st.alive(now); err != nil {
 			return nil, err
 		}
-		if err := st.lookAtHints(ctx, now); err != nil {
-			return nil, st.failed(ctx, err)
-		}
-		if len(st.events) > 0 {
-			event := st.events[0]
-			st.events = st.events[1:]
-			return event, nil
-		}
-		event, err := st.deliver(ctx, now)
+		event, err := st.read(ctx, now)
 		switch {
-		case err != nil:
-			return nil, st.failed(ctx, err)
 		case event != nil:
 			return event, nil
-		case len(st.events) > 0: // reading found something to tell
-			continue
-		case st.behind == 0 && !st.caughtUp:
-			st.caughtUp = true
-			return CaughtUpEvent{}, nil
+		case err != nil:
+			err = st.failed(ctx, err)
+		default:
+			st.away = false
 		}
-		if err := st.wait(ctx, now); err != nil {
+		if err == nil {
+			err = st.wait(ctx, now, revoked)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
 }
 
-// failed ends the stream, unless only the caller's patience ended: then what
-// was about to be read is read anew by the next call.
+// read yields what there is to tell now, or nil.
+func (st *stream) read(ctx context.Context, now UnixMilli) (Event, error) {
+	if err := st.lookAtHints(ctx, now); err != nil {
+		return nil, err
+	}
+	if len(st.events) == 0 {
+		if event, err := st.deliver(ctx, now); event != nil || err != nil {
+			return event, err
+		}
+	}
+	switch {
+	case len(st.events) > 0: // there before, or found by reading
+		event := st.events[0]
+		st.events = st.events[1:]
+		return event, nil
+	case st.behind == 0 && !st.caughtUp:
+		st.caughtUp = true
+		return CaughtUpEvent{}, nil
+	}
+	return nil, nil
+}
+
+// failed says whether the stream must end: not if only the caller's patience
+// did, nor while the store is away. What was about to be read is read anew, by
+// the next call or when the store may be back.
 func (st *stream) failed(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
+	e := AsError(err)
+	switch {
+	case ctx.Err() != nil:
 		st.sub.DeliverAll()
 		return ctx.Err()
+	case e.Code == CodeUnavailable:
+		if !st.away {
+			st.sess.node.logCause(opFollow, e)
+		}
+		st.away = true
+		return nil
 	}
-	e := AsError(err)
 	st.sess.node.logCause(opFollow, e)
 	return e
 }
@@ -224,8 +249,12 @@ func (st *stream) alive(now UnixMilli) error {
 	return nil
 }
 
+// retryAway is how often a stream looks whether its store is back, at least; up
+// to as much again is added, so that not all come at once.
+const retryAway = time.Second
+
 // wait blocks until there may be something new.
-func (st *stream) wait(ctx context.Context, now UnixMilli) error {
+func (st *stream) wait(ctx context.Context, now UnixMilli, revoked <-chan struct{}) error {
 	next := st.sess.ExpiresAt()
 	if next != st.warned {
 		next = next.Add(-expiryNotice)
@@ -234,14 +263,21 @@ func (st *stream) wait(ctx context.Context, now UnixMilli) error {
 	if st.pause > 0 {
 		quiet = min(quiet, st.pause)
 	}
+	hints := st.sub.Ready()
+	if st.away {
+		hints = nil // they are kept; everything is read anew
+		quiet = min(quiet, retryAway+rand.N(retryAway))
+		defer st.sub.DeliverAll()
+	}
 	timer := time.NewTimer(quiet)
 	defer timer.Stop()
 	select {
-	case <-st.sub.Ready():
+	case <-hints:
 		st.sub.wake() // lookAtHints takes them
 	case <-st.tick.c:
 		st.sub.DeliverAll()
 	case <-timer.C:
+	case <-revoked:
 	case <-st.drainNotice():
 	case <-st.sess.done:
 	case <-st.done:

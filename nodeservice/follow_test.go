@@ -37,6 +37,12 @@ func newService(t *testing.T, change func(*nodeservice.Config)) *nodeservice.Ser
 
 func login(t *testing.T, node nodeservice.Node) nodeservice.Session {
 	t.Helper()
+	session, _ := loginWithToken(t, node)
+	return session
+}
+
+func loginWithToken(t *testing.T, node nodeservice.Node) (nodeservice.Session, string) {
+	t.Helper()
 	key, err := identity.GenerateKey(identity.EdDSA)
 	if err != nil {
 		t.Fatal(err)
@@ -55,7 +61,7 @@ func login(t *testing.T, node nodeservice.Node) nodeservice.Session {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return done.Session
+	return done.Session, done.Token
 }
 
 // TestLosingEveryHintCostsOnlyTime: with the bus silent, the slow tick brings

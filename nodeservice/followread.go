@@ -116,7 +116,7 @@ func (st *stream) deliver(ctx context.Context, now UnixMilli) (Event, error) {
 			if st.inDebt(ctx, now) {
 				return nil, nil
 			}
-			gap, err := st.read(ctx, c, now)
+			gap, err := st.load(ctx, c, now)
 			if err != nil {
 				return nil, err
 			}
@@ -143,8 +143,8 @@ func (st *stream) inDebt(ctx context.Context, now UnixMilli) bool {
 	return st.pause > 0
 }
 
-// read loads the cursor's next turn.
-func (st *stream) read(ctx context.Context, c *cursor, now UnixMilli) (*Gap, error) {
+// load reads the cursor's next turn.
+func (st *stream) load(ctx context.Context, c *cursor, now UnixMilli) (*Gap, error) {
 	c.stale = false
 	room := st.window.room(c)
 	page, err := st.sess.node.cfg.Store.Read(ctx, Read{

@@ -15,22 +15,47 @@ type revoked struct {
 	mu         sync.RWMutex
 	tokens     map[[32]byte]UnixMilli  // guarded by mu: token hash -> until
 	identities map[Identity]Revocation // guarded by mu
+	more       chan struct{}           // guarded by mu: closed when there is another
 }
 
 func newRevoked() *revoked {
-	return &revoked{tokens: map[[32]byte]UnixMilli{}, identities: map[Identity]Revocation{}}
+	return &revoked{tokens: map[[32]byte]UnixMilli{}, identities: map[Identity]Revocation{}, more: make(chan struct{})}
 }
 
-func (r *revoked) add(revocation Revocation) {
+// add takes note of revocations, and wakes whoever holds a token if one is news.
+func (r *revoked) add(all ...Revocation) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if revocation.Identity.IsZero() {
-		r.tokens[revocation.Token] = revocation.Until
-		return
+	news := false
+	for _, one := range all {
+		news = r.note(one) || news
 	}
-	if known := r.identities[revocation.Identity]; known.IssuedBefore < revocation.IssuedBefore {
-		r.identities[revocation.Identity] = revocation
+	if news {
+		close(r.more)
+		r.more = make(chan struct{})
 	}
+}
+
+// note says whether the revocation was news; the caller holds mu.
+func (r *revoked) note(one Revocation) bool {
+	if one.Identity.IsZero() {
+		_, known := r.tokens[one.Token]
+		r.tokens[one.Token] = one.Until
+		return !known
+	}
+	if known := r.identities[one.Identity]; known.IssuedBefore >= one.IssuedBefore {
+		return false
+	}
+	r.identities[one.Identity] = one
+	return true
+}
+
+// anew is closed when something more is revoked. Who waits asks for it first,
+// and then looks whether their token still holds.
+func (r *revoked) anew() <-chan struct{} {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.more
 }
 
 func (r *revoked) has(t *identity.Token) bool {
@@ -58,21 +83,47 @@ func (r *revoked) forget(now UnixMilli) {
 	}
 }
 
-// loadRevocations reads what was revoked before this process started. New
-// tokens are issued after every instant that a stored revocation names.
+// loadRevocations reads what was revoked before this process started, or on
+// other nodes. New tokens are issued after every instant that a stored
+// revocation names.
 func (s *Service) loadRevocations(ctx context.Context) error {
 	all, err := s.cfg.Store.Revocations(ctx, s.now())
 	if err != nil {
 		return err
 	}
+	s.revoked.add(all...)
 	for _, r := range all {
-		s.revoked.add(r)
 		rise(&s.lastMint, int64(r.IssuedBefore), 0)
 	}
 	return nil
 }
 
-// revoke is durable before it is told, and then wakes every stream to look.
+// learnRevocations re-reads what is revoked on a hint and on its own tick, until
+// ctx ends. While the store is away nothing is served that it would have to
+// forbid but deliveries, which read the store as well.
+func (s *Service) learnRevocations(ctx context.Context) {
+	hints := s.cfg.Bus.Subscribe(Identity{}, func(h Hint) bool { return h.Kind == HintRevocations })
+	defer hints.Close()
+	tick := newTicker(s.cfg.Revocations)
+	defer tick.stop()
+	for away := false; ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hints.Ready():
+			hints.Take()
+		case <-tick.c:
+		}
+		err := s.loadRevocations(ctx)
+		if err != nil && !away && ctx.Err() == nil {
+			s.cfg.Log.Warn("revocations could not be read, trying again", "cause", AsError(err).Cause, "err", err)
+		}
+		away = err != nil
+	}
+}
+
+// revoke is durable before it is told. What this node knows wakes its own
+// streams; the hint is for the other nodes.
 func (s *Service) revoke(ctx context.Context, r Revocation) error {
 	if err := s.cfg.Store.Revoke(ctx, r); err != nil {
 		return err

@@ -85,9 +85,14 @@ func New(cfg Config) (*Service, error) {
 // key must be noticed though no token comes.
 const refreshEvery = 5 * time.Second
 
-// Run sweeps, and looks after external issuers' keys, until ctx ends; then it
-// returns nil.
+// Run sweeps, and looks after external issuers' keys and other nodes'
+// revocations, until ctx ends; then it returns nil.
 func (s *Service) Run(ctx context.Context) error {
+	var others sync.WaitGroup
+	defer others.Wait()
+	if s.cfg.Revocations > 0 {
+		others.Go(func() { s.learnRevocations(ctx) })
+	}
 	sweep := newTicker(s.cfg.SweepEvery)
 	defer sweep.stop()
 	refresh := newTicker(0)

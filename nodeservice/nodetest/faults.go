@@ -9,6 +9,7 @@ var faults = []Behaviour{
 	{Name: "while the store is away nothing is confirmed, and afterwards nothing is missing", Run: storeAway},
 	{Name: "a send whose answer was lost is sent again, and stored once", Run: answerLost},
 	{Name: "a claim whose answer was lost is repeated, and hands out one key package", Run: claimAnswerLost},
+	{Name: "a stream stays open while the store is away, and goes on when it is back", Run: streamOutlastsStore},
 	{Name: "a login while the store is away gives no session, and its nonce may serve later", Run: loginAway},
 }
 
@@ -90,4 +91,30 @@ func loginAway(w *World) {
 	w.ok(err)
 	alice.hold(login)
 	equal(w, "identity", alice.Session.Identity(), alice.ID)
+}
+
+// streamOutlastsStore: the stream is woken while nothing can be read.
+func streamOutlastsStore(w *World) {
+	alice, bob, id := w.pair()
+	f := bob.followed()
+	_, first := alice.send(id)
+	next[nodeservice.ChannelEvent](f)
+	f.message(id, 1, first)
+	queue := nodeservice.Queue{Channel: id, Recipient: bob.ID}
+	reads := w.store.read.now(queue)
+	w.store.fail(failBefore)
+	coming := start(func() (nodeservice.Event, error) { return f.stream.Next(w.Ctx) })
+	w.bus.Hint(nodeservice.Hint{Owner: bob.ID, Kind: nodeservice.HintQueue, Channel: id})
+	w.ok(w.store.read.await(w.Ctx, queue, reads+1))
+	w.store.fail(healthy)
+	_, second := alice.send(id)
+	event := <-coming
+	w.ok(event.err)
+	message, ok := event.value.(nodeservice.MessageEvent)
+	if !ok {
+		w.T.Fatalf("event %s, want a message", describe(event.value))
+	}
+	f.isMessage(message, id, 2, second)
+	f.ack(id, 2)
+	w.holds(bob.unread(id))
 }
