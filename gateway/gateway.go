@@ -110,9 +110,11 @@ func (g *Gateway) routes() *chi.Mux {
 	for path, file := range contract() {
 		r.Get(path, g.open(file.serve))
 	}
+	r.Get("/", g.open(page(demoPolicy)))
+	r.Get("/demo/{file}", g.open(page(demoPolicy)))
 	r.Get("/docs", g.open(docs))
-	r.Get("/docs/", g.open(docsFile))
-	r.Get("/docs/{file}", g.open(docsFile))
+	r.Get("/docs/", g.open(page(pagePolicy)))
+	r.Get("/docs/{file}", g.open(page(pagePolicy)))
 
 	r.Post("/v1/auth/challenge", g.open(g.challenge))
 	r.Post("/v1/auth/token", g.open(g.login))

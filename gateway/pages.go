@@ -4,17 +4,20 @@ import (
 	"io/fs"
 	"net/http"
 	"path"
+	"strings"
 	"sync"
-
-	"github.com/go-chi/chi/v5"
 
 	"github.com/quicproquo/node/openapi"
 	"github.com/quicproquo/node/web"
 )
 
-// pagePolicy lets a page run and load only what comes from here as a file.
+// pagePolicy lets a page run and load only what comes from here as a file, and
+// connect only to here: "self" includes a WebSocket to the page's own origin.
 const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
+
+// demoPolicy is stricter still: the demo turns no text into HTML or script at all.
+const demoPolicy = pagePolicy + "; trusted-types 'none'"
 
 // contract is what the gateway does, for machines to read, by path.
 var contract = sync.OnceValue(func() map[string]file {
@@ -35,19 +38,18 @@ var mediaTypes = map[string]string{
 	".txt":  "text/plain; charset=utf-8",
 }
 
-// reference is the contract for people to read: the files of /docs/, by name.
-var reference = sync.OnceValue(func() map[string]file {
+// pages are the files that people see, by their paths below the root.
+var pages = sync.OnceValue(func() map[string]file {
 	files := map[string]file{}
-	entries, err := fs.ReadDir(web.FS(), "docs")
-	for _, entry := range entries {
-		var body []byte
-		if body, err = fs.ReadFile(web.FS(), "docs/"+entry.Name()); err != nil {
-			break
+	err := fs.WalkDir(web.FS(), ".", func(name string, entry fs.DirEntry, err error) error {
+		mediaType, known := mediaTypes[path.Ext(name)]
+		if err != nil || entry.IsDir() || !known {
+			return err
 		}
-		if mediaType, known := mediaTypes[path.Ext(entry.Name())]; known {
-			files[entry.Name()] = newFile(body, mediaType)
-		}
-	}
+		body, err := fs.ReadFile(web.FS(), name)
+		files[name] = newFile(body, mediaType)
+		return err
+	})
 	if err != nil { // the files are in the binary
 		panic(err)
 	}
@@ -63,18 +65,20 @@ func docs(w http.ResponseWriter, _ *http.Request) error {
 	return nil
 }
 
-// docsFile serves a file of the reference; the directory itself is its page.
-func docsFile(w http.ResponseWriter, r *http.Request) error {
-	name := chi.URLParam(r, "file")
-	if name == "" {
-		name = "index.html"
+// page serves a file of the pages under a policy; a directory is its index.html.
+func page(policy string) func(http.ResponseWriter, *http.Request) error {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		name := strings.TrimPrefix(r.URL.Path, "/")
+		if name == "" || strings.HasSuffix(name, "/") {
+			name += "index.html"
+		}
+		f, exists := pages()[name]
+		if !exists {
+			return notFound(w, r)
+		}
+		h := w.Header()
+		h.Set("Content-Security-Policy", policy)
+		h.Set("Referrer-Policy", "no-referrer")
+		return f.serve(w, r)
 	}
-	f, exists := reference()[name]
-	if !exists {
-		return notFound(w, r)
-	}
-	h := w.Header()
-	h.Set("Content-Security-Policy", pagePolicy)
-	h.Set("Referrer-Policy", "no-referrer")
-	return f.serve(w, r)
 }

@@ -133,8 +133,10 @@ func TestRoutesAreThoseOfTheProduct(t *testing.T) {
 	want := []string{
 		"DELETE /v1/auth/token",
 		"DELETE /v1/channels/{channelId}/messages",
+		"GET /",
 		"GET /.well-known/jwks.json",
 		"GET /asyncapi.yaml",
+		"GET /demo/{file}",
 		"GET /docs",
 		"GET /docs/",
 		"GET /docs/{file}",

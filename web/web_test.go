@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"io/fs"
+	"path"
 	"regexp"
 	"strings"
 	"testing"
@@ -18,28 +19,41 @@ func read(t *testing.T, name string) string {
 	return string(data)
 }
 
+var pages = []string{"index.html", "docs/index.html"}
+
 // What the policy forbids would only be noticed in a browser.
 func TestPagesHaveNothingInline(t *testing.T) {
-	page := read(t, "docs/index.html")
-	for _, inline := range []string{`<script[^>]*>[^<]`, `<style`, ` style=`, ` on[a-z]+=`, `javascript:`, `<base`, `(src|href)="(https?:)?//`} {
-		if found := regexp.MustCompile(inline).FindString(page); found != "" {
-			t.Errorf("the page has %q", found)
+	for _, page := range pages {
+		for _, inline := range []string{`<script[^>]*>[^<]`, `<style`, ` style=`, ` on[a-z]+=`, `javascript:`, `<base`, `(src|href)="(https?:)?//`} {
+			if found := regexp.MustCompile(inline).FindString(read(t, page)); found != "" {
+				t.Errorf("%s has %q", page, found)
+			}
 		}
 	}
-	if strings.Contains(read(t, "docs/swagger-ui.css"), "data:") {
-		t.Error("the style sheet has an inline image")
+	for _, sheet := range []string{"demo/style.css", "docs/swagger-ui.css"} {
+		if strings.Contains(read(t, sheet), "data:") {
+			t.Errorf("%s has an inline image", sheet)
+		}
 	}
 }
 
 func TestWhatPagesNameIsThere(t *testing.T) {
-	names := regexp.MustCompile(`(?:src|href)="([^":.][^":]*)"`).FindAllStringSubmatch(read(t, "docs/index.html"), -1)
-	names = append(names, regexp.MustCompile(`url\(([^)#]+)\)`).FindAllStringSubmatch(read(t, "docs/swagger-ui.css"), -1)...)
-	if len(names) < 10 {
-		t.Fatalf("only %d names were found", len(names))
+	for _, page := range pages {
+		wantNamed(t, page, `(?:src|href)="(?:\./)?([^":.][^":]*\.(?:js|css|svg))"`, 3)
 	}
-	for _, name := range names {
-		if _, err := fs.Stat(web.FS(), "docs/"+name[1]); err != nil {
-			t.Error(err)
+	wantNamed(t, "docs/swagger-ui.css", `url\(([^)#]+)\)`, 7)
+}
+
+// wantNamed demands that the names in a file, at least so many, are of files beside it.
+func wantNamed(t *testing.T, file, names string, least int) {
+	t.Helper()
+	found := regexp.MustCompile(names).FindAllStringSubmatch(read(t, file), -1)
+	if len(found) < least {
+		t.Errorf("only %d names were found in %s", len(found), file)
+	}
+	for _, name := range found {
+		if _, err := fs.Stat(web.FS(), path.Join(path.Dir(file), name[1])); err != nil {
+			t.Errorf("%s: %v", file, err)
 		}
 	}
 }

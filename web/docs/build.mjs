@@ -1,15 +1,12 @@
-// Builds the API reference into dist/docs: our page, and of swagger-ui only what the
-// page needs. The same bytes from every run. With --check it writes nothing, and
-// fails if what is there is something else.
+// The API reference: our page, and of swagger-ui only what the page needs.
 import { createHash } from 'node:crypto';
-import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 
 const source = new URL('./', import.meta.url);
 const renderer = new URL('../node_modules/swagger-ui-dist/', import.meta.url);
-const target = new URL('../dist/docs/', import.meta.url);
 
-/** @returns {Map<string, Buffer>} the files of dist/docs, by name */
-function build() {
+/** @returns {Map<string, Buffer>} the files of the reference, by name */
+export function reference() {
   const files = new Map();
   for (const name of ['index.html', 'page.css', 'page.js', 'icon.svg']) {
     files.set(name, readFileSync(new URL(name, source)));
@@ -42,23 +39,3 @@ function style(files) {
 function withoutSourceMap(text) {
   return text.replace(/\n*(\/\/|\/\*)# sourceMappingURL=[^\n]*\n*$/, '') + '\n';
 }
-
-function check(files) {
-  const there = readdirSync(target).sort();
-  const differ = [...files.keys()].filter((name) => !there.includes(name) || !readFileSync(new URL(name, target)).equals(files.get(name)));
-  const superfluous = there.filter((name) => !files.has(name));
-  if (differ.length + superfluous.length > 0) {
-    console.error(`dist/docs is not up to date (npm run build): ${[...differ, ...superfluous].join(' ')}`);
-    process.exitCode = 1;
-  }
-}
-
-function write(files) {
-  rmSync(target, { recursive: true, force: true });
-  mkdirSync(target, { recursive: true });
-  for (const [name, data] of files) writeFileSync(new URL(name, target), data);
-}
-
-const files = build();
-if (process.argv.includes('--check')) check(files);
-else write(files);

@@ -1,0 +1,3 @@
+import { encode } from 'uqr';
+
+document.querySelector('main')?.append(String(encode('x').size));
