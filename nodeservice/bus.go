@@ -151,6 +151,19 @@ func (b *LocalBus) Subscribe(owner Identity, only func(Hint) bool) *Subscription
 	return s
 }
 
+// Subscriptions are those of the moment, for a bus that has lost hints and must
+// tell each to re-read everything.
+func (b *LocalBus) Subscriptions() (all []*Subscription) {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	for _, subs := range b.subs {
+		for s := range subs {
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
 func (b *LocalBus) remove(s *Subscription) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
