@@ -1,0 +1,170 @@
+package node_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"log/slog"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/quicproquo/node/nodeservice"
+	"github.com/quicproquo/node/nodeservice/identity"
+	"github.com/quicproquo/node/nodeservice/noderpc"
+)
+
+// cppAudience is what the clients in C++ are configured for.
+const cppAudience = "https://node.example"
+
+// cppNode is a node that clients in C++ talk with, through three listeners.
+type cppNode struct {
+	core        *nodeservice.Service
+	plain       *net.TCPAddr
+	socket      string
+	tls         *net.TCPAddr
+	certificate string // the file of
+	keys        *identity.SigningKeys
+}
+
+// newCppNode lets a connection hold few sessions, so that a client that does not
+// release them is found out.
+func newCppNode(t *testing.T) *cppNode {
+	keys, err := identity.GenerateSigningKeys()
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &cppNode{keys: keys}
+	n.core, err = nodeservice.New(nodeservice.Config{
+		Store: openPebble(t), Secret: make([]byte, 32), Keys: keys, PublicURL: cppAudience,
+		Quotas: nodeservice.DefaultQuotas(), Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	running, cancel := context.WithCancel(context.Background())
+	t.Cleanup(func() { closing(t, n.core) })
+	t.Cleanup(serving(func() { _ = n.core.Run(running) }, cancel))
+	server := noderpc.NewServer(noderpc.ServerConfig{Node: n.core, Limits: noderpc.Limits{Sessions: 16}})
+	t.Cleanup(func() { closing(t, server) })
+	n.listen(t, server)
+	return n
+}
+
+func (n *cppNode) listen(t *testing.T, server *noderpc.Server) {
+	dir, err := os.MkdirTemp("", "qpq") // t.TempDir is too long for the name of a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	plain, encrypted := listen(t), listen(t)
+	socket, err := net.Listen("unix", filepath.Join(dir, "node"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate := selfSigned(t)
+	n.plain, n.tls = plain.Addr().(*net.TCPAddr), encrypted.Addr().(*net.TCPAddr)
+	n.socket, n.certificate = socket.Addr().String(), filepath.Join(dir, "certificate.pem")
+	block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.Certificate[0]})
+	if err := os.WriteFile(n.certificate, block, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	encrypted = tls.NewListener(encrypted, &tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{certificate}})
+	for _, listener := range []net.Listener{plain, socket, encrypted} {
+		t.Cleanup(serving(func() { _ = server.Serve(context.Background(), listener) }, func() { _ = listener.Close() }))
+	}
+}
+
+// selfSigned is a certificate of localhost.
+func selfSigned(t *testing.T) tls.Certificate {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), DNSNames: []string{"localhost"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+// people are the identities of one run, by the names that the clients know.
+type people map[string]*identity.PrivateKey
+
+func newPeople(t *testing.T) people {
+	all := people{}
+	for _, name := range []string{"alice", "bob"} {
+		key, err := identity.GenerateKey(identity.EdDSA)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[name] = key
+	}
+	return all
+}
+
+func (n *cppNode) token(t *testing.T, of *identity.PrivateKey) string {
+	t.Helper()
+	issuer := identity.NewIssuer(identity.IssuerConfig{URL: cppAudience, Keys: n.keys, TTL: 15 * time.Minute})
+	token, _, err := issuer.Mint(of.Public(), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token
+}
+
+// session is a person's, past the doors.
+func (n *cppNode) session(t *testing.T, of *identity.PrivateKey) nodeservice.Session {
+	t.Helper()
+	session, err := n.core.Authenticate(t.Context(), nodeservice.Origin{Door: "direct"}, n.token(t, of))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = session.Close() })
+	return session
+}
+
+// fill puts messages into bob's queue of before channels, from as many senders as
+// it takes.
+func (n *cppNode) fill(t *testing.T, who people, messages int) {
+	t.Helper()
+	var sender nodeservice.Session
+	for i := range messages {
+		if i%100 == 0 {
+			sender = n.session(t, newPeople(t)["alice"])
+		}
+		_, err := sender.Enqueue(t.Context(), nodeservice.EnqueueRequest{
+			Legacy: true, Recipient: who["bob"].Public(), Payload: fmt.Appendf(nil, "message %d", i),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// waitEmpty returns once nothing is left in bob's queue of before channels.
+func (n *cppNode) waitEmpty(t *testing.T, who people) {
+	t.Helper()
+	bob := n.session(t, who["bob"])
+	for {
+		page, err := bob.Fetch(t.Context(), nodeservice.FetchRequest{Legacy: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(page.Messages) == 0 {
+			return
+		}
+	}
+}
