@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/quicproquo/node/cmd/internal/privatefile"
 	"github.com/quicproquo/node/nodeservice/pebblestore"
@@ -15,7 +16,7 @@ import (
 type storeCommand struct {
 	Verify  storeVerify  `cmd:"" help:"Check the data directory of a stopped node, or a backup, and say what is wrong with it."`
 	Backup  storeBackup  `cmd:"" help:"Copy the data directory, of a running node too, as it is at one moment."`
-	Restore storeRestore `cmd:"" help:"Make a data directory out of a backup. Messages of the backup are not delivered; see --help."`
+	Restore storeRestore `cmd:"" help:"Make a data directory out of a backup, such that nothing is given twice; see --help."`
 }
 
 // storeVerify checks a store.
@@ -121,9 +122,11 @@ func (storeRestore) Help() string {
 	return `What happened after the backup is not known, so what may be done once only is
 taken to have been done.
 
-Every channel's head rises by 2^32, and the floor of every queue with it: no seq
-is given twice, and every reader sees a gap with the reason "restored". Messages
-that the backup held are not delivered: they are below the floor.
+Every seq rises by 2^32, so that none is given twice. What was not acknowledged
+in the backup is delivered, under its new seqs and perhaps not for the first
+time; every reader sees a gap with the reason "restored" before it. What was sent
+after the backup is lost. Messages whose payload file cannot be read are left
+out: restoring a stopped node's own directory to another one so mends it.
 
 Every one-time key package is spent, since it may have been handed out; owners
 upload new ones. Last-resort ones stay.
@@ -169,11 +172,14 @@ func (r *storeRestore) report(std streams, done pebblestore.Restored) error {
 		keys = "the token keys are the backup's: tokens revoked since the backup are valid again until they expire"
 	}
 	_, err := fmt.Fprintf(std.out, `restored %s
-%d channels and queues: every head rose by 2^32, and readers see a gap (restored)
-%d messages of the backup are below it and will not be delivered
+%d channels and queues: every seq rose by 2^32, and readers see a gap (restored)
+%d undelivered messages of the backup wait behind it
 %d one-time key packages are spent; their owners upload new ones
 %s
 `, r.DataDir, done.Lines, done.Messages, done.KeyPackages, keys)
+	if err == nil && done.LeftOut > 0 {
+		_, err = fmt.Fprintf(std.out, "%d messages were left out: their payload files cannot be read:\n%s\n", done.LeftOut, strings.Join(done.LeftOutOf, "\n"))
+	}
 	return err
 }
 

@@ -3,6 +3,8 @@ package pebblestore
 import (
 	"context"
 	"errors"
+	"fmt"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -106,40 +108,30 @@ func restored(t *testing.T, fs vfs.FS) (*Store, Restored) {
 	return s, done
 }
 
-func TestRestoredStoreGivesNothingTwice(t *testing.T) {
+// What was not acknowledged in the backup waits under new seqs, in its order,
+// behind a gap; no seq of before comes again, whatever was given since.
+func TestRestoredStoreDeliversWhatWaitedAndGivesNothingTwice(t *testing.T) {
 	fs := vfs.NewMem()
 	channel, legacy := filled(t, fs)
 	s := open(t, fs)
+	if _, err := s.Ack(t.Context(), ns.Ack{Queue: channel, Through: 1, Now: testNow}); err != nil {
+		t.Fatal(err)
+	}
 	if err := s.Backup(t.Context(), "copy"); err != nil {
 		t.Fatal(err)
 	}
 	for _, q := range []ns.Queue{channel, legacy} {
 		send(t, s, q, []byte("after the backup"))
+		if _, err := s.Ack(t.Context(), ns.Ack{Queue: q, Through: 3, Now: testNow}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	again, done := restored(t, fs)
-	if want := (Restored{Lines: 2, Messages: 6, KeyPackages: 2}); done != want {
+	if want := (Restored{Lines: 2, Messages: 5, KeyPackages: 2}); !reflect.DeepEqual(done, want) {
 		t.Errorf("restored %+v, not %+v", done, want)
 	}
-	for _, q := range []ns.Queue{channel, legacy} {
-		want := 3 + restoredSeqs
-		p := page(t, again, q)
-		if len(p.Messages) != 0 || p.Head != want || p.Floor != want || p.FloorReason != ns.GapRestored {
-			t.Errorf("a restored queue reads %+v", p)
-		}
-		dup := note(q, []byte("one"))
-		dup.MessageID = "id0"
-		if got, err := again.Append(t.Context(), dup); err != nil || got.Outcome != ns.AppendDuplicate || got.Seq != 1 {
-			t.Errorf("a message id of before: %+v, %v", got, err)
-		}
-		req := note(q, []byte("new"))
-		req.Quota = ns.AppendQuota{AccountBytes: int64(len("new")) * 2, QueueMessages: 1, ShareMessages: 1}
-		if got, err := again.Append(t.Context(), req); err != nil || got.Seq != want+1 {
-			t.Errorf("the first message after: %+v, %v", got, err)
-		}
-		if p := page(t, again, q); len(p.Messages) != 1 || p.Floor != want {
-			t.Errorf("after it the queue reads %+v", p)
-		}
-	}
+	restoredQueue(t, again, channel, 1, "", string(large), "three")
+	restoredQueue(t, again, legacy, 0, "one", string(large), "three")
 	claim := ns.ClaimKeyPackageRequest{Owner: person(1), Claimer: person(3), OneTime: true, Now: testNow}
 	if got, err := again.ClaimKeyPackage(t.Context(), claim); err != nil || !got.Found || !got.KeyPackage.LastResort {
 		t.Errorf("a claim gets %+v, %v", got, err)
@@ -158,6 +150,167 @@ func TestRestoredStoreGivesNothingTwice(t *testing.T) {
 		t.Fatal(err)
 	}
 	verifyAt(t, fs, "new")
+}
+
+// restoredQueue holds a queue of filled, acknowledged to a seq in the backup, to
+// what a restore promises: payloads are its messages 1, 2, 3, "" those gone.
+func restoredQueue(t *testing.T, s *Store, q ns.Queue, acked ns.Seq, payloads ...string) {
+	t.Helper()
+	p := page(t, s, q)
+	floor, head := restoredSeqs+acked, restoredSeqs+3
+	if p.Head != head || p.Acked != acked || p.Floor != floor || p.FloorReason != ns.GapRestored {
+		t.Errorf("a restored queue reads head %d, acked %d, floor %d (%v)", p.Head, p.Acked, p.Floor, p.FloorReason)
+	}
+	for i, m := range p.Messages {
+		if at := int(acked) + i; m.Seq != restoredSeqs+ns.Seq(at+1) || string(m.Payload) != payloads[at] {
+			t.Errorf("message %d of the backup came as seq %d, %d bytes", at+1, m.Seq, len(m.Payload))
+		}
+	}
+	if want := 3 - int(acked); len(p.Messages) != want {
+		t.Errorf("%d messages, not %d", len(p.Messages), want)
+	}
+	for i, payload := range []string{"one", string(large), "three"} {
+		dup := note(q, []byte(payload))
+		dup.MessageID = fmt.Sprint("id", i)
+		if got, err := s.Append(t.Context(), dup); err != nil || got.Outcome != ns.AppendDuplicate || got.Seq != restoredSeqs+ns.Seq(i+1) {
+			t.Errorf("a message id of before: %+v, %v", got, err)
+		}
+	}
+	// A client acknowledged after the backup, and says so again.
+	if got, err := s.Ack(t.Context(), ns.Ack{Queue: q, Through: 4, Now: testNow}); err != nil || got.Outcome != ns.AckDone {
+		t.Errorf("an acknowledgement of before: %+v, %v", got, err)
+	}
+	req := note(q, []byte("new"))
+	req.MessageID = "new"
+	req.Quota = ns.AppendQuota{QueueMessages: len(p.Messages) + 1, RememberedIDs: 3}
+	if got, err := s.Append(t.Context(), req); err != nil || got.Seq != head+1 {
+		t.Errorf("the first message after: %+v, %v", got, err)
+	}
+	if got, err := s.Append(t.Context(), req); err != nil || got.Outcome != ns.AppendDuplicate {
+		t.Errorf("and again: %+v, %v", got, err)
+	}
+	if got, err := s.Append(t.Context(), note(q, []byte("one"))); err != nil || got.Outcome != ns.AppendStored {
+		t.Errorf("without an id: %+v, %v", got, err)
+	}
+	if p := page(t, s, q); len(p.Messages) != 5-int(acked) || p.Floor != floor {
+		t.Errorf("after it the queue reads %+v", p)
+	}
+	if got, err := s.Ack(t.Context(), ns.Ack{Queue: q, Through: head, Now: testNow}); err != nil || got.Outcome != ns.AckDone {
+		t.Errorf("acknowledge what waited: %+v, %v", got, err)
+	}
+	if p := page(t, s, q); len(p.Messages) != 2 || p.Floor != 0 {
+		t.Errorf("and then the queue reads %+v", p)
+	}
+}
+
+// A legacy queue that began after the backup, and of which nothing is known,
+// does not begin with the same seqs again, however often a store is restored.
+func TestLegacyQueueThatTheBackupDoesNotKnow(t *testing.T) {
+	fs := vfs.NewMem()
+	s := open(t, fs)
+	q := ns.Queue{Recipient: person(7)}
+	for n := range ns.Seq(3) {
+		base := n * restoredSeqs
+		if p := page(t, s, q); p.Head != base || p.Floor != base || base > 0 && p.FloorReason != ns.GapRestored {
+			t.Errorf("after %d restores it reads %+v", n, p)
+		}
+		from, to := fmt.Sprint("copy", n), fmt.Sprint("new", n)
+		if err := s.Backup(t.Context(), from); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := s.Append(t.Context(), note(q, []byte("since"))); err != nil || got.Seq != base+1 {
+			t.Errorf("after %d restores: %+v, %v", n, got, err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Restore(from, to, Options{FS: fs}); err != nil {
+			t.Fatal(err)
+		}
+		verifyAt(t, fs, to)
+		var err error
+		if s, err = Open(to, Options{FS: fs}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A message whose payload cannot be read is left out of a restore, with what it
+// was charged for, and the others come; so a store that was damaged is mended.
+func TestRestoreLeavesOutWhatCannotBeRead(t *testing.T) {
+	for name, spoil := range map[string]func(fs *vfs.MemFS, file string) error{
+		"missing": func(fs *vfs.MemFS, file string) error { return fs.Remove(file) },
+		"damaged": func(fs *vfs.MemFS, file string) error { return flip(fs, file, 5000) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			fs := vfs.NewMem()
+			channel, legacy := filled(t, fs)
+			names, err := fs.List("data/blobs")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range names {
+				if err := spoil(fs, "data/blobs/"+name); err != nil {
+					t.Fatal(err)
+				}
+			}
+			done, err := Restore("data", "new", Options{FS: fs})
+			if err != nil || done.LeftOut != 2 || len(done.LeftOutOf) != 2 || done.Messages != 4 {
+				t.Errorf("restored %+v, %v", done, err)
+			}
+			verifyAt(t, fs, "new")
+			again, err := Open("new", Options{FS: fs})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, q := range []ns.Queue{channel, legacy} {
+				p := page(t, again, q)
+				if len(p.Messages) != 2 || string(p.Messages[1].Payload) != "three" || p.Floor != restoredSeqs {
+					t.Errorf("the queue reads %+v", p)
+				}
+			}
+			if err := again.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// The gap that a restore left is told as such until it was acknowledged, though
+// what was behind it has expired.
+func TestRestoredGapOutlastsExpiry(t *testing.T) {
+	fs := vfs.NewMem()
+	channel, _ := filled(t, fs)
+	s := open(t, fs)
+	if err := s.Backup(t.Context(), "copy"); err != nil {
+		t.Fatal(err)
+	}
+	again, _ := restored(t, fs)
+	later := testNow + 5000
+	for _, swept := range []bool{false, true} {
+		p, err := again.Read(t.Context(), ns.Read{Queue: channel, Limit: 9, MaxBytes: 9, Now: later})
+		if err != nil || len(p.Messages) != 0 || p.Floor != restoredSeqs+3 || p.FloorReason != ns.GapRestored {
+			t.Errorf("swept %v: %+v, %v", swept, p, err)
+		}
+		if _, _, err := again.Sweep(t.Context(), later); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := again.Ack(t.Context(), ns.Ack{Queue: channel, Through: restoredSeqs + 3, Now: later}); err != nil {
+		t.Fatal(err)
+	}
+	last := note(channel, []byte("last"))
+	last.Now, last.ExpiresAt = later, later+1
+	if _, err := again.Append(t.Context(), last); err != nil {
+		t.Fatal(err)
+	}
+	p, err := again.Read(t.Context(), ns.Read{Queue: channel, Limit: 9, MaxBytes: 9, Now: later + 1})
+	if err != nil || p.Floor != restoredSeqs+4 || p.FloorReason != ns.GapExpired {
+		t.Errorf("expired after the gap was seen: %+v, %v", p, err)
+	}
 }
 
 func TestRestoreRefuses(t *testing.T) {

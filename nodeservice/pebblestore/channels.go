@@ -184,7 +184,8 @@ func channelState(r pebble.Reader, ln *line, at int, now ns.UnixMilli) (ns.Chann
 		return ns.ChannelState{}, err
 	}
 	if found {
-		s.removed, s.floor, s.floorReason = expired.through, expired.seq, ns.GapExpired
+		s.removed = expired.through
+		s.expired(expired.seq)
 	}
 	floor, _ := s.shownFloor()
 	return ns.ChannelState{

@@ -19,6 +19,7 @@ import (
 //	suite     2 bytes; seq, ordinal: 8 bytes; ref, digest: 32; account, channel: 16
 //
 //	F                                          format version
+//	B                                          the head that a new legacy queue begins with (restore)
 //	c channel                                  its members and creation: immutable
 //	p identity identity                        pair -> channel
 //	v identity ordinal                         channel visible to that viewer
@@ -46,6 +47,7 @@ import (
 // and their value begins with the time that counts.
 const (
 	keyFormat     = 'F'
+	keyBase       = 'B'
 	keyChannel    = 'c'
 	keyPair       = 'p'
 	keyView       = 'v'

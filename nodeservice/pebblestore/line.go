@@ -61,6 +61,16 @@ func (s *side) shownFloor() (ns.Seq, ns.GapReason) {
 	return s.floor, s.floorReason
 }
 
+// expired raises floor to a seq, whose message has expired. A gap that a restore
+// left keeps its reason until it has been acknowledged: what is missing there is
+// more than what expired.
+func (s *side) expired(through ns.Seq) {
+	if s.floorReason != ns.GapRestored || s.acked >= s.floor {
+		s.floorReason = ns.GapExpired
+	}
+	s.floor = through
+}
+
 // idWindow says which message ids of a scope are remembered.
 type idWindow struct {
 	count   uint64
@@ -90,12 +100,41 @@ func readLegacy(r pebble.Reader, q ns.Queue) (*line, error) {
 		return nil, err
 	}
 	if !found {
-		return &line{key: lineOf(q), legacy: q.Recipient}, nil
+		return newLegacy(r, q)
 	}
 	if ln.legacy != q.Recipient {
 		return nil, fmt.Errorf("%w: two recipients share a legacy line", errCorrupt)
 	}
 	return ln, nil
+}
+
+// newLegacy is a legacy line that was never written. In a store that was
+// restored it may have been, after the backup: it begins above what the lost
+// store can have counted, with a gap that says so.
+func newLegacy(r pebble.Reader, q ns.Queue) (*line, error) {
+	base, err := readBase(r)
+	if err != nil {
+		return nil, err
+	}
+	ln := &line{key: lineOf(q), legacy: q.Recipient, head: base}
+	if base > 0 {
+		ln.sides[0].floor, ln.sides[0].floorReason = base, ns.GapRestored
+	}
+	return ln, nil
+}
+
+// readBase is the head of a legacy line that begins.
+func readBase(r pebble.Reader) (ns.Seq, error) {
+	b, found, err := get(r, []byte{keyBase})
+	if err != nil || !found {
+		return 0, err
+	}
+	d := decoder{b: b}
+	base := ns.Seq(d.uint())
+	if d.done() != nil {
+		return 0, fmt.Errorf("base of legacy queues: %w", errCorrupt)
+	}
+	return base, nil
 }
 
 // readLine reads a line by its key. A channel without state is an empty line.

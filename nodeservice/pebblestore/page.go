@@ -68,7 +68,8 @@ func readPage(r pebble.Reader, req ns.Read) (page ns.QueuePage, refs map[int]mes
 	}
 	s := ln.sides[at]
 	if found {
-		s.removed, s.floor, s.floorReason = expired.through, expired.seq, ns.GapExpired
+		s.removed = expired.through
+		s.expired(expired.seq)
 	}
 	page = ns.QueuePage{Head: ln.head, Acked: s.acked}
 	page.Floor, page.FloorReason = s.shownFloor()

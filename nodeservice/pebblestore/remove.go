@@ -96,8 +96,7 @@ func (t *tx) expire(ln *line, at int, now ns.UnixMilli, budget int) (removal, er
 	if err != nil {
 		return removal{}, err
 	}
-	s := &ln.sides[at]
-	s.floor, s.floorReason = reached, ns.GapExpired
+	ln.sides[at].expired(reached)
 	return removed, nil
 }
 

@@ -11,15 +11,17 @@ import (
 	ns "github.com/quicproquo/node/nodeservice"
 )
 
-// restoredSeqs is by how much a restore raises every head: more than any channel
+// restoredSeqs is by how much a restore raises every seq: more than any channel
 // can have counted since the backup, and 2^53 has room for two million restores.
 const restoredSeqs ns.Seq = 1 << 32
 
 // Restored counts what a restore did.
 type Restored struct {
-	Lines       int    // channels and legacy queues, whose heads were raised
-	Messages    uint64 // that the backup held, and that will not be delivered
-	KeyPackages int    // one-time ones, spent now
+	Lines       int      // channels and legacy queues, whose heads were raised
+	Messages    uint64   // undelivered ones: they wait under new seqs
+	LeftOut     int      // undelivered ones whose payload file cannot be read
+	LeftOutOf   []string // the files, the first maxFindings of them
+	KeyPackages int      // one-time ones, spent now
 }
 
 // Restore makes a store in an empty or new directory out of a backup, or of a
@@ -27,13 +29,22 @@ type Restored struct {
 // as it is. What happened after the backup is not known, so everything that may
 // be done once only is taken to have been done:
 //
-//   - Every head rises by 2^32, and the floor of every queue with it, with the
-//     reason restored. No seq is given twice, and every reader is told that
-//     something may be missing. Messages at or below floor are never returned,
-//     and so the backup's messages are not kept.
+//   - Every head rises by 2^32, and what a line holds moves with it: undelivered
+//     messages and the receipts of remembered ids. No seq is given twice, the order
+//     of a line stays, and what was not acknowledged is delivered (again, if that
+//     happened after the backup). The floor of a queue is just below its first
+//     message, or else head, with the reason restored: whatever a reader had seen
+//     lies below it, so every reader is told that something may be missing.
+//   - A legacy queue that the backup does not know may have begun since: those that
+//     begin from now on start above 2^32 as well (keyBase). Channels need no such
+//     thing: their ids are random.
 //   - Every one-time key package is spent. Last-resort ones stay.
 //   - Remembered message ids, claims and spent nonces stay: they answer
 //     repetitions as before. Revocations stay, and those made since are lost.
+//
+// A message whose payload file is damaged or missing is left out: the gap that
+// every queue begins with announces it. So a store with such files, once closed,
+// is mended by restoring it to another directory.
 //
 // Until Restore has returned nil, Open refuses the new directory.
 func Restore(from, to string, opts Options) (done Restored, err error) {
@@ -49,7 +60,7 @@ func Restore(from, to string, opts Options) (done Restored, err error) {
 	if err != nil {
 		return Restored{}, fmt.Errorf("pebblestore: restore from %s: %w", from, err)
 	}
-	if done, err = rewrite(fs.PathJoin(to, "db"), opts); err == nil {
+	if done, err = rewrite(from, to, opts); err == nil {
 		err = fs.Remove(fs.PathJoin(to, markerFile))
 	}
 	if err == nil {
@@ -103,8 +114,9 @@ func copyDatabase(fs vfs.FS, from, to string) (err error) {
 
 // rewrite changes a copied database. It need not be atomic: the marker stands
 // until it is done.
-func rewrite(dir string, opts Options) (done Restored, err error) {
-	db, err := pebble.Open(dir, pebbleOptions(opts, &failure{log: opts.Log}))
+func rewrite(from, to string, opts Options) (done Restored, err error) {
+	fs := opts.FS
+	db, err := pebble.Open(fs.PathJoin(to, "db"), pebbleOptions(opts, &failure{log: opts.Log}))
 	if err != nil {
 		return Restored{}, err
 	}
@@ -112,9 +124,14 @@ func rewrite(dir string, opts Options) (done Restored, err error) {
 	if err := migrate(db); err != nil {
 		return Restored{}, err
 	}
-	r := &rewriter{db: db, tx: &tx{batch: db.NewBatch()}}
+	r := &rewriter{
+		db: db, tx: &tx{batch: db.NewBatch()},
+		source:  newBlobs(fs, fs.PathJoin(from, "blobs"), opts.Log),
+		blobs:   newBlobs(fs, fs.PathJoin(to, "blobs"), opts.Log),
+		charged: make(map[ns.Account]int64), shares: make(map[shareKey]tally),
+	}
 	for _, step := range []func() error{
-		r.dropMessages, r.raiseChannels, r.raiseLegacy, r.releaseAccounts, r.releaseShares, r.spendPackages, r.apply, db.Flush,
+		r.raiseBase, r.moveChannels, r.moveLegacy, r.moveShares, r.moveIDs, r.release, r.spendPackages, r.apply, db.Flush,
 	} {
 		if err := step(); err != nil {
 			return Restored{}, errors.Join(err, r.tx.batch.Close())
@@ -126,22 +143,28 @@ func rewrite(dir string, opts Options) (done Restored, err error) {
 // rewriter changes a database in batches. What it reads by iterators is not
 // disturbed by what it writes.
 type rewriter struct {
-	db   *pebble.DB
-	tx   *tx // for its writes only
-	done Restored
+	db            *pebble.DB
+	tx            *tx    // for its writes only
+	source, blobs *blobs // where payload files are, and where they go
+
+	charged map[ns.Account]int64 // for messages that are left out
+	shares  map[shareKey]tally   // of them, in legacy queues
+	done    Restored
 }
 
 // each visits the records of a kind, and applies what was written now and then.
 func (r *rewriter) each(kind byte, visit func(k, value []byte) error) error {
 	return scan(r.db, []byte{kind}, []byte{kind + 1}, func(k, value []byte) (bool, error) {
-		if err := visit(k, value); err != nil {
-			return true, err
-		}
-		if r.tx.batch.Len() < 1<<20 {
-			return false, nil
-		}
-		return false, r.apply()
+		return false, errors.Join(visit(k, value), r.applyMuch())
 	})
+}
+
+// applyMuch applies what was written when it is much.
+func (r *rewriter) applyMuch() error {
+	if r.tx.batch.Len() < 1<<20 {
+		return nil
+	}
+	return r.apply()
 }
 
 // apply writes the batch, unsynced: the flush at the end is what counts.
@@ -149,80 +172,6 @@ func (r *rewriter) apply() error {
 	err := errors.Join(r.tx.batch.Commit(pebble.NoSync), r.tx.batch.Close())
 	r.tx.batch = r.db.NewBatch()
 	return err
-}
-
-// dropMessages drops all messages and what belongs to them, the queues' entries
-// in the sweep index included.
-func (r *rewriter) dropMessages() error {
-	for _, kind := range []byte{keyMessage, keyBlob, keyLegacy} {
-		r.tx.deleteRange([]byte{kind}, []byte{kind + 1})
-	}
-	const kindAt = 1 + 8
-	return r.each(keySweep, func(k, _ []byte) error {
-		if len(k) > kindAt && k[kindAt] == sweepQueue {
-			r.tx.delete(k)
-		}
-		return nil
-	})
-}
-
-// raiseChannels goes by the channels' own records: one without a line has an
-// empty line, whose head rises too.
-func (r *rewriter) raiseChannels() error {
-	return r.each(keyChannel, func(k, _ []byte) error {
-		return r.raise(channelLineKey(ns.ChannelID(k[1:])))
-	})
-}
-
-func (r *rewriter) raiseLegacy() error {
-	return r.each(keyLine, func(k, _ []byte) error {
-		if at := lineKey(k[1:]); at.legacy() {
-			return r.raise(at)
-		}
-		return nil
-	})
-}
-
-func (r *rewriter) raise(at lineKey) error {
-	ln, found, err := readLine(r.db, at)
-	if err != nil || !found {
-		return err
-	}
-	ln.head += restoredSeqs
-	for i := range ln.sides {
-		s := &ln.sides[i]
-		r.done.Messages += s.held().count
-		s.removed, s.sweepAt = s.added, 0
-		s.floor, s.floorReason = ln.head, ns.GapRestored
-	}
-	r.done.Lines++
-	r.tx.set(key(keyLine, at[:]), ln.encode())
-	return nil
-}
-
-// releaseAccounts takes the messages off their senders.
-func (r *rewriter) releaseAccounts() error {
-	return r.each(keyAccount, func(k, value []byte) error {
-		var a account
-		if err := a.decode(value); err != nil {
-			return fmt.Errorf("account %x: %w", k[1:], err)
-		}
-		a.bytes = 0
-		r.tx.set(k, a.encode())
-		return nil
-	})
-}
-
-func (r *rewriter) releaseShares() error {
-	return r.each(keyShare, func(k, value []byte) error {
-		sh := new(share)
-		if err := sh.decode(value); err != nil {
-			return fmt.Errorf("share %x: %w", k[1:], err)
-		}
-		sh.held = tally{}
-		r.tx.sealShare(shareKey{lineKey(k[1:]), ns.Account(k[1+len(lineKey{}):])}, sh)
-		return nil
-	})
 }
 
 // spendPackages marks the one-time packages as handed out.

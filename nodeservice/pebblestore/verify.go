@@ -130,6 +130,7 @@ func (v *verifier) checks() map[byte]func(k, value []byte) error {
 	nothing := func(_, _ []byte) error { return nil }
 	return map[byte]func(k, value []byte) error{
 		keyFormat:  nothing, // read before
+		keyBase:    v.checkBase,
 		keyChannel: v.checkChannel, keyPair: v.checkPair, keyView: v.checkView, keyViewer: v.checkViewer,
 		keyLine: v.checkLine, keyMessage: v.checkMessageKey, keyBlob: v.checkBlobRecord, keyLegacy: v.checkLegacyRecord,
 		keyShare: v.checkShare, keyAccount: v.checkAccount, keyID: v.checkID, keyIDOrder: v.checkIDOrder,

@@ -32,6 +32,11 @@ func (v *verifier) checkLine(k, _ []byte) error {
 	return nil
 }
 
+func (v *verifier) checkBase(_, _ []byte) error {
+	_, err := readBase(v.r)
+	return err
+}
+
 func (v *verifier) checkSide(ln *line, at int) error {
 	s, q := &ln.sides[at], ln.key.queue(at)
 	if s.acked > ln.head || s.floor > ln.head {
