@@ -1,0 +1,66 @@
+/** One change of a store; no value: the record goes. */
+export interface Change {
+  readonly key: string;
+  readonly value: Uint8Array<ArrayBuffer> | undefined;
+}
+
+/** A range of keys, in order. */
+export interface Range {
+  readonly prefix: string;
+  /** Only keys below this one. */
+  readonly before?: string | undefined;
+  /** At most so many, from the range's end. Default: all. */
+  readonly last?: number | undefined;
+}
+
+/**
+ * Where a messenger keeps its profile. Values are sealed before they come here; keys are not, and say
+ * which channels there are, and how many messages.
+ */
+export interface Store {
+  /** The AES-GCM key of this store, which nothing can export; the store makes it when it is first asked. */
+  key(): Promise<CryptoKey>;
+  get(key: string): Promise<Uint8Array<ArrayBuffer> | undefined>;
+  /** The records of a range, by ascending key. */
+  list(range: Range): Promise<[key: string, value: Uint8Array<ArrayBuffer>][]>;
+  /** All changes or none; when it resolves they outlive a power cut. */
+  write(changes: readonly Change[]): Promise<void>;
+  close(): void;
+}
+
+/** A new key to seal records with. */
+export function generateStoreKey(): Promise<CryptoKey> {
+  return crypto.subtle.generateKey({ name: 'AES-GCM', length: 256 }, false, ['encrypt', 'decrypt']);
+}
+
+/** Keeps a profile as long as the object lives, through any number of messengers one after the other. */
+export class MemoryStore implements Store {
+  readonly #records = new Map<string, Uint8Array<ArrayBuffer>>();
+  #key: Promise<CryptoKey> | undefined;
+
+  key(): Promise<CryptoKey> {
+    this.#key ??= generateStoreKey();
+    return this.#key;
+  }
+
+  get(key: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    return Promise.resolve(this.#records.get(key)?.slice());
+  }
+
+  list({ prefix, before, last }: Range): Promise<[string, Uint8Array<ArrayBuffer>][]> {
+    const found = [...this.#records].filter(([key]) => key.startsWith(prefix) && (before === undefined || key < before));
+    found.sort(([a], [b]) => (a < b ? -1 : 1));
+    const wanted = last === undefined ? found : found.slice(Math.max(0, found.length - last));
+    return Promise.resolve(wanted.map(([key, value]) => [key, value.slice()]));
+  }
+
+  write(changes: readonly Change[]): Promise<void> {
+    for (const { key, value } of changes) {
+      if (value === undefined) this.#records.delete(key);
+      else this.#records.set(key, value.slice());
+    }
+    return Promise.resolve();
+  }
+
+  close(): void {}
+}
