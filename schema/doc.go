@@ -4,7 +4,9 @@
 //
 // The schema only ever appends. Ordinals, ids, types and defaults are forever:
 // testdata/schema0 is the frozen version 0, which old clients were built from,
-// and testdata/golden pins the bytes of every struct and parameter list.
+// testdata/released is version 1 as of its last release, and a test compares today's
+// schema with both. testdata/golden pins the bytes of every struct and parameter
+// list; testdata/cpp are clients in C++.
 package schema
 
 //go:generate ./generate.sh
