@@ -36,6 +36,8 @@ type blobs struct {
 	log   *slog.Logger
 	slots chan struct{} // bounds the files that are written at once
 
+	damage damage
+
 	mu      sync.Mutex
 	backups int        // guarded by mu: under way; no file is removed meanwhile
 	held    []blobName // guarded by mu: to be removed after them; the disk that holds the files bounds it
@@ -47,7 +49,7 @@ type blobName [16]byte
 func (n blobName) String() string { return hex.EncodeToString(n[:]) }
 
 func newBlobs(fs vfs.FS, dir string, log *slog.Logger) *blobs {
-	return &blobs{fs: fs, dir: dir, log: log, slots: make(chan struct{}, 16)}
+	return &blobs{fs: fs, dir: dir, log: log, slots: make(chan struct{}, 16), damage: damage{log: log}}
 }
 
 func (b *blobs) path(n blobName) string { return b.fs.PathJoin(b.dir, n.String()) }
@@ -110,7 +112,11 @@ func (b *blobs) read(ref blobRef, size int) (payload []byte, missing bool, err e
 // remove deletes files whose records are durably gone. What cannot be removed
 // is an orphan until the next open.
 func (b *blobs) remove(names ...blobName) {
-	if len(names) == 0 || b.withhold(names) {
+	if len(names) == 0 {
+		return
+	}
+	b.damage.over(names...)
+	if b.withhold(names) {
 		return
 	}
 	for _, n := range names {

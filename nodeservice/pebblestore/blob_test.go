@@ -131,36 +131,3 @@ func TestReadGoesOnWhenAnAckTakesItsFile(t *testing.T) {
 		t.Errorf("the page after the ack: %+v", p)
 	}
 }
-
-func TestDamagedOrMissingFileIsInternal(t *testing.T) {
-	fs := vfs.NewMem()
-	s := open(t, fs)
-	q := channelTo(t, s, 1)
-	send(t, s, q, large)
-	names, err := fs.List("data/blobs")
-	if err != nil {
-		t.Fatal(err)
-	}
-	f, err := fs.OpenReadWrite("data/blobs/"+names[0], blobCategory)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := f.WriteAt([]byte("!"), 5000); err != nil {
-		t.Fatal(err)
-	}
-	if err := f.Close(); err != nil {
-		t.Fatal(err)
-	}
-	for _, how := range []string{"damaged", "missing"} {
-		_, err := s.Read(t.Context(), ns.Read{Queue: q, Limit: 1, MaxBytes: 1, Now: testNow})
-		if ns.CodeOf(err) != ns.CodeInternal {
-			t.Errorf("reading a %s file: %v", how, err)
-		}
-		if how == "damaged" {
-			err = fs.Remove("data/blobs/" + names[0])
-			if err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-}

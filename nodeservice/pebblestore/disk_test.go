@@ -267,7 +267,7 @@ func TestDamagedTable(t *testing.T) {
 		}
 	}
 	s, log := openLogged(t, fs)
-	if _, err := s.Read(t.Context(), ns.Read{Queue: q, Limit: 100, MaxBytes: 1 << 30, Now: testNow}); ns.CodeOf(err) != ns.CodeInternal {
+	if _, err := s.Read(t.Context(), ns.Read{Queue: q, Limit: 100, MaxBytes: 1 << 30, Now: testNow}); ns.CodeOf(err) != ns.CodeUnavailable {
 		t.Errorf("reading what is damaged: %v", err)
 	}
 	for range 2 {

@@ -18,8 +18,10 @@
 //     unknown until the log is read again, so the store refuses writes until it
 //     is opened anew, which the sweep does once the disk takes writes (heal.go).
 //     Reads go on. Memory that cannot be written out refuses writes until it can.
-//     A damaged file that is read ends the writing until a restart. Damage in
-//     the last 32 KiB of the log looks like a torn write, and is dropped as one.
+//     A damaged table that is read ends the writing until a restart. A damaged
+//     payload file holds its queue back, and nothing else, until it can be read or
+//     the message has expired (damage.go); meanwhile the store says that it has no
+//     room, so that an operator hears of it. Damage in the last 32 KiB of the log looks like a torn write, and is dropped as one.
 //     What Pebble cannot go on from in its background (a manifest that cannot be
 //     written, a log that cannot be begun) ends the process, as a power cut
 //     would, and loses as little.

@@ -21,8 +21,9 @@ func internal(cause error) error {
 	return &ns.Error{Code: ns.CodeInternal, Detail: "the store holds something that makes no sense", Cause: cause}
 }
 
-// asStoreError gives an error its code: what Pebble or we could read but not
-// understand is internal, what could not be read or written is unavailable.
+// asStoreError gives an error its code: what we could read but not understand is
+// internal, what could not be read or written is unavailable, and so is what
+// Pebble found to be damaged: that is the disk's doing.
 func asStoreError(err error) error {
 	var coded *ns.Error
 	switch {
@@ -30,7 +31,9 @@ func asStoreError(err error) error {
 		return nil
 	case errors.As(err, &coded):
 		return coded
-	case errors.Is(err, errCorrupt), errors.Is(err, errNoChannel), pebble.IsCorruptionError(err):
+	case pebble.IsCorruptionError(err):
+		return unavailable(err)
+	case errors.Is(err, errCorrupt), errors.Is(err, errNoChannel):
 		return internal(err)
 	}
 	return unavailable(err)

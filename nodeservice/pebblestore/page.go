@@ -3,7 +3,7 @@ package pebblestore
 import (
 	"bytes"
 	"context"
-	"fmt"
+	"errors"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -16,12 +16,17 @@ const maxReadTries = 16
 
 // Read implements nodeservice.Store. The page is one durable moment; large
 // payloads are read after it, from files that an ack may remove meanwhile: then
-// the moment is over, and the read starts anew.
+// the moment is over, and the read starts anew. A file goes after its record, so
+// one that is missing in two moments running is lost.
+//
+// A page ends before a message whose file is lost or damaged; a read that would
+// begin with it is unavailable, as trouble with the disk is.
 func (s *Store) Read(ctx context.Context, req ns.Read) (ns.QueuePage, error) {
 	if err := s.enter(); err != nil {
 		return ns.QueuePage{}, err
 	}
 	defer s.leave()
+	var gone blobName // in the moment before
 	for range maxReadTries {
 		var page ns.QueuePage
 		var refs map[int]message
@@ -32,28 +37,47 @@ func (s *Store) Read(ctx context.Context, req ns.Read) (ns.QueuePage, error) {
 		if err != nil {
 			return ns.QueuePage{}, err
 		}
-		missing, err := s.loadBlobs(page.Messages, refs)
-		if err != nil {
-			s.log.Error("a payload file cannot be read", "error", err.Error())
-			return ns.QueuePage{}, asStoreError(err)
-		}
-		if !missing {
+		bad, err := s.loadBlobs(page.Messages, refs)
+		if err == nil {
 			return page, nil
 		}
+		m := refs[bad]
+		if errors.Is(err, errNoFile) && gone != m.blob.name {
+			gone = m.blob.name
+			continue
+		}
+		s.blobs.damage.found(m, s.blobs.path(m.blob.name), err)
+		if bad == 0 {
+			return ns.QueuePage{}, unavailable(err)
+		}
+		page.Messages, page.More = page.Messages[:bad], true
+		return page, nil
 	}
-	return ns.QueuePage{}, internal(fmt.Errorf("%w: a message's payload file is not there", errCorrupt))
+	return ns.QueuePage{}, unavailable(errNoFile)
 }
 
-// loadBlobs fills in the payloads of the messages in refs, by index.
-func (s *Store) loadBlobs(messages []ns.Message, refs map[int]message) (missing bool, err error) {
-	for i, m := range refs {
-		payload, missing, err := s.blobs.read(m.blob, m.size)
-		if missing || err != nil {
-			return missing, err
+// errNoFile says that a payload file is not there.
+var errNoFile = errors.New("pebblestore: the file is not there")
+
+// loadBlobs fills in the payloads of the messages in refs, by index. On an error
+// those before index bad are whole.
+func (s *Store) loadBlobs(messages []ns.Message, refs map[int]message) (bad int, err error) {
+	for i := range messages {
+		m, large := refs[i]
+		if !large {
+			continue
 		}
+		payload, missing, err := s.blobs.read(m.blob, m.size)
+		if missing {
+			err = errNoFile
+		}
+		if err != nil {
+			return i, err
+		}
+		s.blobs.damage.over(m.blob.name)
 		messages[i].Payload = payload
 	}
-	return false, nil
+	return 0, nil
 }
 
 // readPage reads a page, but for the payloads of the messages in refs.

@@ -198,14 +198,14 @@ func (s *Store) Metrics() Metrics {
 }
 
 // Free implements nodeservice.Store. Where the file system does not tell (in
-// memory), all is free. A store that refuses writes has no room to speak of:
-// it is unavailable.
+// memory), all is free. A store that refuses writes, or that found a payload
+// damaged, has no room to speak of: it is unavailable.
 func (s *Store) Free(context.Context) (float64, error) {
 	if err := s.enter(); err != nil {
 		return 0, err
 	}
 	defer s.leave()
-	if err := s.committer.broken.refusal(); err != nil {
+	if err := cmp.Or(s.committer.broken.refusal(), s.blobs.damage.refusal()); err != nil {
 		return 0, unavailable(err)
 	}
 	usage, err := s.fs.GetDiskUsage(s.dir)

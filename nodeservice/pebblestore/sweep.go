@@ -20,6 +20,7 @@ func (s *Store) Sweep(ctx context.Context, now ns.UnixMilli) (swept ns.Swept, mo
 	}
 	defer s.leave()
 	if swept, more, err = s.sweep(ctx, now); err == nil && !more {
+		s.recheck()
 		s.reclaim(ctx)
 	}
 	return swept, more, err
