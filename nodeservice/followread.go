@@ -118,6 +118,9 @@ func (st *stream) deliver(ctx context.Context, now UnixMilli) (Event, error) {
 			}
 			gap, err := st.load(ctx, c, now)
 			if err != nil {
+				// It may be this queue alone that cannot be read: the others go first next time.
+				c.stale = true
+				st.ring = append(st.ring[1:], c)
 				return nil, err
 			}
 			if gap != nil {
