@@ -27,11 +27,19 @@ type Client struct {
 //	redis+cluster://host:6379?addr=host2:6379
 //
 // where user and password of the second are Sentinel's, and the master's are the
-// parameters username and password. Settings of the connection pool may follow as
+// parameters username and password. Without the word after the plus, a URL with a
+// master_name is for Sentinel, and one with an addr for a cluster. Settings of the connection pool may follow as
 // parameters, as go-redis spells them: pool_size=64, dial_timeout=2s.
 func Connect(address string) (*Client, error) {
 	scheme, rest, _ := strings.Cut(address, "://")
 	secure, kind, _ := strings.Cut(scheme, "+")
+	switch {
+	case kind != "":
+	case strings.Contains(rest, "master_name="):
+		kind = "sentinel"
+	case strings.Contains(rest, "addr="):
+		kind = "cluster"
+	}
 	switch kind {
 	case "":
 		options, err := redis.ParseURL(address)
