@@ -69,7 +69,7 @@ var drawn = []string{
 	".ci", ".git", ".gitignore", "CHANGELOG.md", "DESIGN.md", "LICENSE", "Makefile", "README.md", "SECURITY.md",
 	"behaviour_test.go", "bench", "bench_test.go", "bin", "cmd", "cpp_test.go", "cppnode_test.go", "crash_test.go", "crashfs_test.go", "crashnode_test.go",
 	"deploy", "docs", "gateway", "go.mod", "go.sum", "house_test.go", "linear_test.go",
-	"nodeservice", "openapi", "proofs_test.go", "schema", "var", "versions_test.go", "web",
+	"nodeservice", "oldclient_test.go", "openapi", "proofs_test.go", "schema", "var", "version0_test.go", "versions_test.go", "web",
 }
 
 func TestImportsPointTheRightWay(t *testing.T) {
