@@ -21,3 +21,7 @@ export function decodeBase64url(text: string): Uint8Array<ArrayBuffer> | undefin
 function tail(text: string): string {
   return text.slice(text.length - (text.length % 4 || 4));
 }
+
+export function utf8(text: string): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(text);
+}

@@ -1,9 +1,30 @@
-import type { AckMode, ChannelView, FetchOptions, MessagesOptions, Page, Receipt, SendOptions } from './channel.js';
+import { encodeBase64url } from './base64url.js';
+import {
+  channelPath, fetchMessages, keyPackageStatus, listChannels, readChannels, readInfo, readKeyPackage, readPage, readStocks,
+} from './calls.js';
+import type { Info, KeyPackage, KeyPackageStock } from './calls.js';
 import { Channel } from './channel.js';
+import type { AckMode, ChannelView, FetchOptions, MessagesOptions, Page, Receipt, SendOptions } from './channel.js';
+import { Scope, sleep, systemClock } from './clock.js';
 import type { Clock } from './clock.js';
-import { QuicproquoError } from './errors.js';
+import { Prover } from './dpop.js';
 import type { Gap, Message, ServerEvent, State } from './events.js';
+import { Feed } from './feed.js';
+import { channelView, count, flag, list, object, text, time } from './fields.js';
+import type { Schemas } from './fields.js';
+import { Follower } from './follow.js';
+import { Http } from './http.js';
 import type { Identity } from './identity.js';
+import { PollTransport } from './poll.js';
+import { Rest } from './rest.js';
+import { SocketTransport } from './socket.js';
+import type { WebSocketConstructor } from './socket.js';
+import { EventStreamTransport } from './sse.js';
+import { BroughtTokens, LoginTokens } from './tokens.js';
+import type { Tokens } from './tokens.js';
+import type { Transport } from './transport.js';
+
+const patience = 2_000; // milliseconds that close waits for acknowledgements
 
 /** What a Client is made of. */
 export interface ClientOptions {
@@ -20,52 +41,6 @@ export interface ClientOptions {
   /** A constructor of the platform's shape ("ws" has it); null: do not use WebSockets. Default: the platform's, if any. */
   readonly WebSocket?: WebSocketConstructor | null | undefined;
   readonly clock?: Clock | undefined;
-}
-
-/** What the client uses of the platform's WebSocket. */
-export interface WebSocketLike {
-  binaryType: string;
-  readonly protocol: string;
-  readonly bufferedAmount: number;
-  onopen: ((event: never) => void) | null;
-  onmessage: ((event: { data: unknown }) => void) | null;
-  onclose: ((event: { code: number; reason: string }) => void) | null;
-  onerror: ((event: never) => void) | null;
-  send(data: string): void;
-  close(code?: number, reason?: string): void;
-}
-
-export type WebSocketConstructor = new (url: string, protocols: string[]) => WebSocketLike;
-
-/** What the node is, and what it takes. */
-export interface Info {
-  readonly capabilities: string[];
-  readonly audience: string;
-  readonly durability: string;
-  readonly serverTime: Date;
-  readonly maxPayload: number;
-  readonly maxFetch: number;
-  readonly maxFetchBytes: number;
-  readonly maxWaitMs: number;
-}
-
-/** A key package that was claimed. */
-export interface KeyPackage {
-  /** As its owner uploaded it. */
-  readonly keyPackage: Uint8Array<ArrayBuffer>;
-  readonly fingerprint: string;
-  readonly suite: number;
-  /** Whether others get the same one as well. */
-  readonly lastResort: boolean;
-}
-
-/** What the node holds of one's key packages of a cipher suite. */
-export interface KeyPackageStock {
-  readonly suite: number;
-  readonly oneTime: number;
-  readonly soonestExpiry: Date | undefined;
-  readonly lastResort: boolean;
-  readonly lastResortUses: number;
 }
 
 export interface ClaimOptions {
@@ -86,24 +61,51 @@ export interface EventsOptions {
 /** An identity at a node. */
 export class Client {
   readonly identity: Identity;
+  readonly #clock: Clock;
+  readonly #tokens: Tokens;
+  readonly #rest: Rest;
+  readonly #feed: Feed;
+  readonly #follower: Follower;
+  /** Ends with the client. */
+  readonly #life = new AbortController();
 
   constructor(options: ClientOptions) {
-    this.identity = options.identity;
+    const base = new URL(options.url);
+    const { identity, clock = systemClock } = options;
+    const { signal } = this.#life;
+    this.identity = identity;
+    this.#clock = clock;
+    const http = new Http({
+      base, clock, fetch: options.fetch ?? ((...request) => globalThis.fetch(...request)),
+      prover: options.dpop ? new Prover(identity) : undefined,
+    });
+    this.#tokens = options.token
+      ? new BroughtTokens(clock, options.token)
+      : new LoginTokens(clock, http, identity, options.audience ?? base.origin, signal);
+    this.#rest = new Rest(http, this.#tokens, clock, signal);
+    this.#feed = new Feed({
+      transports: transportsOf(options, http, this.#rest, clock),
+      tokens: this.#tokens, rest: this.#rest, address: identity.address, clock, life: signal,
+    });
+    this.#follower = new Follower(this.#feed, this.#rest);
   }
 
   /** What the node is. Needs no token. */
-  info(): Promise<Info> {
-    return unfinished();
+  async info(): Promise<Info> {
+    return readInfo(await this.#rest.open({ method: 'GET', path: '/v1/info' }));
   }
 
   /** The channel with a peer (an address), which is created if there is none. */
-  createChannel(_peer: string): Promise<Channel & { readonly created: boolean }> {
-    return unfinished();
+  async createChannel(peer: string): Promise<Channel & { readonly created: boolean }> {
+    const json: Schemas['ChannelRequest'] = { peer };
+    const answer = await this.#rest.call({ method: 'POST', path: '/v1/channels', json });
+    const created = flag(object<Schemas['ChannelCreated']>(answer).created);
+    return Object.assign(new Channel(this, channelView(answer)), { created });
   }
 
   /** One of my channels. Rejects with `channel_not_found`. */
-  channel(_id: string): Promise<Channel> {
-    return unfinished();
+  async channel(id: string): Promise<Channel> {
+    return new Channel(this, channelView(await this.#rest.call({ method: 'GET', path: channelPath(id) })));
   }
 
   /** A Channel from what was remembered of it, asking nobody. */
@@ -112,65 +114,104 @@ export class Client {
   }
 
   /** My channels; with `peer`, the one with that address, if it is there. */
-  channels(_options: { readonly peer?: string; readonly signal?: AbortSignal } = {}): AsyncIterable<Channel> {
-    throw new QuicproquoError('internal', 'not written yet');
+  async *channels(options: { readonly peer?: string | undefined; readonly signal?: AbortSignal | undefined } = {}): AsyncGenerator<Channel, void, undefined> {
+    let cursor: string | undefined;
+    do {
+      const page = readChannels(await this.#rest.call(listChannels({ peer: options.peer, cursor }), options.signal));
+      for (const view of page.channels) yield new Channel(this, view);
+      cursor = page.next;
+    } while (cursor !== undefined);
   }
 
-  send(_channelId: string, _payload: Uint8Array<ArrayBuffer>, _options: SendOptions = {}): Promise<Receipt> {
-    return unfinished();
+  /** Sends 1 byte to 5 MiB; resolves once they are stored durably. */
+  async send(channelId: string, payload: Uint8Array<ArrayBuffer>, options: SendOptions = {}): Promise<Receipt> {
+    const messageId = options.messageId ?? crypto.randomUUID();
+    const headers: Record<string, string> = { 'Idempotency-Key': `"${messageId}"` };
+    if (options.ifHead !== undefined) headers['If-Match'] = `"${options.ifHead}"`;
+    const path = `${channelPath(channelId)}/messages`;
+    const answer = await this.#rest.call({ method: 'POST', path, headers, bytes: payload }, options.signal);
+    const raw = object<Schemas['Receipt']>(answer);
+    return { seq: count(raw.seq, 1), receivedAt: time(raw.received_at), duplicate: flag(raw.duplicate), messageId };
   }
 
-  fetch(_channelId: string, _options: FetchOptions = {}): Promise<Page> {
-    return unfinished();
+  /** Reads a channel's messages without acknowledging them. */
+  async fetch(channelId: string, options: FetchOptions = {}): Promise<Page> {
+    return readPage(channelId, await this.#rest.call(fetchMessages(channelId, options), options.signal));
   }
 
-  /** Resolves once it is durable. */
-  ack(_channelId: string, _through: number): Promise<void> {
-    return unfinished();
+  /**
+   * Deletes the messages of a channel up to `through`, a seq of a message or gap that was received. Resolves
+   * once that is durable.
+   */
+  ack(channelId: string, through: number): Promise<void> {
+    return this.#feed.acks.request(channelId, through);
   }
 
-  messages(_channelId: string, _options: MessagesOptions = {}): AsyncIterable<Message | Gap> {
-    throw new QuicproquoError('internal', 'not written yet');
+  /** A channel's messages, those that wait and those to come, in order, each once. */
+  messages(channelId: string, options: MessagesOptions = {}): AsyncIterable<Message | Gap> {
+    return this.#follower.messages(channelId, options.after, options);
   }
 
   /** Uploads MLS KeyPackages, at most 100, all or none; returns their fingerprints. */
-  uploadKeyPackages(_packages: readonly Uint8Array<ArrayBuffer>[], _options: { readonly lastResort?: boolean } = {}): Promise<string[]> {
-    return unfinished();
+  async uploadKeyPackages(packages: readonly Uint8Array[], options: { readonly lastResort?: boolean | undefined } = {}): Promise<string[]> {
+    const json: Schemas['UploadRequest'] = {
+      key_packages: packages.map(encodeBase64url), last_resort: options.lastResort ?? false,
+    };
+    const answer = await this.#rest.call({ method: 'POST', path: '/v1/keypackages', json });
+    return list(object<Schemas['Fingerprints']>(answer).fingerprints).map(text);
   }
 
   /** Claims a key package of a peer (an address). */
-  claimKeyPackage(_peer: string, _options: ClaimOptions = {}): Promise<KeyPackage> {
-    return unfinished();
+  async claimKeyPackage(peer: string, options: ClaimOptions = {}): Promise<KeyPackage> {
+    const claimId = options.claimId ?? crypto.getRandomValues(new Uint8Array(16));
+    const json: Schemas['ClaimRequest'] = { claim_id: encodeBase64url(claimId), suites: [...options.suites ?? []] };
+    const path = `/v1/identities/${encodeURIComponent(peer)}/keypackages/claim`;
+    return readKeyPackage(await this.#rest.call({ method: 'POST', path, json }, options.signal));
   }
 
-  keyPackageStatus(): Promise<KeyPackageStock[]> {
-    return unfinished();
+  async keyPackageStatus(): Promise<KeyPackageStock[]> {
+    return readStocks(await this.#rest.call(keyPackageStatus));
   }
 
   /** Everything that happens, over the one stream that all loops of this client share. */
-  events(_options: EventsOptions = {}): AsyncIterable<ServerEvent> {
-    throw new QuicproquoError('internal', 'not written yet');
+  events(options: EventsOptions = {}): AsyncIterable<ServerEvent> {
+    return this.#follower.events(options);
   }
 
   /** How the stream is. */
   get state(): State {
-    return { status: 'idle' };
+    return this.#feed.state;
   }
 
   /** Calls back with the present state, and with every later one, until the returned function is called. */
-  onState(_listener: (state: State) => void): () => void {
-    throw new QuicproquoError('internal', 'not written yet');
+  onState(listener: (state: State) => void): () => void {
+    return this.#feed.onState(listener);
   }
 
   /** Ends the token everywhere, and closes. */
-  logout(): Promise<void> {
-    return unfinished();
+  async logout(): Promise<void> {
+    try {
+      await this.#rest.once({ method: 'DELETE', path: '/v1/auth/token' });
+    } finally {
+      await this.close();
+    }
   }
 
-  /** Ends all loops, without an error. The token expires by itself. */
-  close(): void {}
+  /** Ends all loops, without an error, once what they acknowledged is settled. The token expires by itself. */
+  async close(): Promise<void> {
+    this.#feed.close();
+    const scope = new Scope();
+    await Promise.race([this.#feed.acks.settle(), sleep(this.#clock, patience, scope.signal)]);
+    scope.abort();
+    this.#life.abort();
+  }
 }
 
-function unfinished(): Promise<never> {
-  return Promise.reject(new QuicproquoError('internal', 'not written yet'));
+/** The ways of a stream, the best first. A proof of possession cannot go with a WebSocket, which takes no headers. */
+function transportsOf(options: ClientOptions, http: Http, rest: Rest, clock: Clock): Transport[] {
+  const platform: WebSocketConstructor | undefined = globalThis.WebSocket;
+  const constructor = options.WebSocket === undefined ? platform : options.WebSocket ?? undefined;
+  const others = [new EventStreamTransport(http, clock), new PollTransport(rest, clock, options.identity.address)];
+  if (!constructor || options.dpop) return others;
+  return [new SocketTransport(constructor, http.url('/v1/stream'), clock), ...others];
 }

@@ -36,3 +36,27 @@ export class QuicproquoError extends Error {
     this.status = extras.status;
   }
 }
+
+/** Every code; a type checker finds the one that is missing, or not of the contract. */
+const codes: Readonly<Record<Code, true>> = {
+  invalid_argument: true, unauthenticated: true, token_expired: true, permission_denied: true, quota_exceeded: true,
+  channel_not_found: true, key_package_not_found: true, message_id_reused: true, mailbox_full: true,
+  precondition_failed: true, payload_too_large: true, rate_limited: true, unsupported_version: true,
+  unavailable: true, internal: true,
+};
+
+/** The code that a text spells; undefined if it spells none. */
+export function codeOf(text: string): Code | undefined {
+  return Object.hasOwn(codes, text) ? text as Code : undefined;
+}
+
+/** Any failure as the one error of this package: what is not of it came from the platform, mostly from the network. */
+export function asError(failure: unknown): QuicproquoError {
+  if (failure instanceof QuicproquoError) return failure;
+  return new QuicproquoError('unavailable', 'the node could not be reached, or did not answer', { cause: failure });
+}
+
+/** The error of a call whose signal aborted. */
+export function cancelled(signal: AbortSignal): QuicproquoError {
+  return new QuicproquoError('unavailable', 'the call was cancelled', { cause: signal.reason });
+}

@@ -4,9 +4,8 @@ export type {
   AckMode, ChannelView, FetchOptions, MessagesOptions, Page, Receipt, SendOptions,
 } from './channel.js';
 export { Client } from './client.js';
-export type {
-  ClaimOptions, ClientOptions, EventsOptions, Info, KeyPackage, KeyPackageStock, WebSocketConstructor, WebSocketLike,
-} from './client.js';
+export type { ClaimOptions, ClientOptions, EventsOptions } from './client.js';
+export type { Info, KeyPackage, KeyPackageStock } from './calls.js';
 export { systemClock } from './clock.js';
 export type { Clock } from './clock.js';
 export { QuicproquoError } from './errors.js';
@@ -18,4 +17,5 @@ export { Identity } from './identity.js';
 export type { IdentityOptions } from './identity.js';
 export { IndexedDBIdentityStore, MemoryIdentityStore } from './identitystore.js';
 export type { Algorithm, IdentityStore, StoredIdentity } from './identitystore.js';
+export type { WebSocketConstructor, WebSocketLike } from './socket.js';
 export { decodeBase64url, encodeBase64url } from './base64url.js';

@@ -1,8 +1,27 @@
-import type { Conversation } from './conversation.js';
+import { decodeBase64url } from '../base64url.js';
+import { QuicproquoError } from '../errors.js';
+import type { ServerEvent } from '../events.js';
+import { Broadcast } from './broadcast.js';
+import { Conversation } from './conversation.js';
+import { Engine, itemOf } from './engine.js';
+import type { Desk } from './engine.js';
+import { MessengerError } from './errors.js';
+import { Mls } from './group.js';
+import { KeyPackages } from './keypackages.js';
+import { takeProfile } from './locks.js';
 import type { Locks } from './locks.js';
 import type { MessengerClient, MessengerIdentity } from './ports.js';
+import { conversationPrefix, profileKey } from './records.js';
+import type { ConversationRecord, ProfileRecord } from './records.js';
+import type { Item } from './receiving.js';
+import { safetyNumber } from './safety.js';
+import { newStanding, openStanding, standingUpdate } from './standing.js';
+import type { Standing } from './standing.js';
 import type { Store } from './store.js';
+import { Transcript } from './transcript.js';
 import type { MessengerEvent } from './types.js';
+import { Vault } from './vault.js';
+import { pauseAfter } from './waiting.js';
 
 /** What a Messenger is made of. */
 export interface MessengerOptions {
@@ -16,36 +35,223 @@ export interface MessengerOptions {
   readonly wait?: boolean | undefined;
   /** Ends the waiting. */
   readonly signal?: AbortSignal | undefined;
-  /** How many one-time key packages the node shall hold. Default: 50. */
+  /** How many one-time key packages the node shall hold, up to 200. Default: 50. */
   readonly keyPackages?: number | undefined;
   /** Whether a broken group is replaced by itself. Default: true. */
   readonly heal?: boolean | undefined;
 }
 
 /** End-to-end encrypted conversations of an identity, kept in a store. */
-export abstract class Messenger {
+export class Messenger {
   /** One's own address. */
-  abstract readonly address: string;
+  readonly address: string;
+  readonly #identity: MessengerIdentity;
+  readonly #store: Store;
+  readonly #release: () => Promise<void>;
+  readonly #ending = new AbortController();
+  readonly #desk: Desk;
+  readonly #keyPackages: KeyPackages;
+  readonly #broadcast = new Broadcast<MessengerEvent>((event) => (event.type === 'conversation' ? event.conversation : event.type));
+  readonly #engines = new Map<string, Engine>();
+  readonly #conversations = new Map<string, Conversation>();
+  /** Conversations that are being made, so that each is made once. */
+  readonly #making = new Map<string, Promise<Engine>>();
+  #following: Promise<void> = Promise.resolve();
+  #closing: Promise<void> | undefined;
+
+  private constructor(options: MessengerOptions, mls: Mls, vault: Vault, release: () => Promise<void>) {
+    this.address = options.identity.address;
+    this.#identity = options.identity;
+    this.#store = options.store;
+    this.#release = release;
+    this.#desk = {
+      client: options.client,
+      mls,
+      vault,
+      heal: options.heal ?? true,
+      signal: this.#ending.signal,
+      changed: (id) => this.#changed(id),
+      failed: (error) => void this.#end(error instanceof Error ? error : new Error(String(error))),
+    };
+    this.#keyPackages = new KeyPackages(this.#desk, options.keyPackages ?? 50);
+  }
 
   /** Opens the profile that the store holds, or begins one, and follows the node's events until it is closed. */
-  static open(_options: MessengerOptions): Promise<Messenger> {
-    return Promise.reject(new Error('not written yet'));
+  static async open(options: MessengerOptions): Promise<Messenger> {
+    const { identity, store, wait, signal } = options;
+    if (identity.publicKey.length !== 32) throw new MessengerError('wrong_identity', 'conversations need an Ed25519 identity');
+    const locks = options.locks ?? (globalThis.navigator as { locks?: Locks } | undefined)?.locks;
+    const release = locks ? await takeProfile(locks, identity.address, { wait, signal }) : () => Promise.resolve();
+    try {
+      const vault = await Vault.open(store);
+      await checkProfile(vault, identity.address);
+      const messenger = new Messenger(options, await Mls.of(identity), vault, release);
+      await messenger.#load();
+      messenger.#following = messenger.#follow();
+      messenger.#keyPackages.refill();
+      return messenger;
+    } catch (error) {
+      await release();
+      throw error;
+    }
   }
 
   /** All conversations, the one with the latest entry first. */
-  abstract conversations(): Conversation[];
+  conversations(): Conversation[] {
+    const time = (conversation: Conversation): number => conversation.updatedAt?.getTime() ?? Infinity;
+    return [...this.#conversations.values()].sort((a, b) => time(b) - time(a) || (a.id < b.id ? -1 : 1));
+  }
 
-  abstract conversation(id: string): Conversation | undefined;
+  conversation(id: string): Conversation | undefined {
+    return this.#conversations.get(id);
+  }
 
   /** The conversation with an address, which is begun if there is none. Needs the node for a new one. */
-  abstract start(address: string): Promise<Conversation>;
+  async start(address: string): Promise<Conversation> {
+    if (this.#ending.signal.aborted) throw new MessengerError('closed', 'the messenger was closed');
+    if (address === this.address) throw new MessengerError('invalid_argument', 'this is one’s own address');
+    if (decodeBase64url(address)?.length !== 32) throw new MessengerError('invalid_argument', 'this is no address of an Ed25519 identity');
+    const known = this.conversations().find(({ peer, state }) => peer === address && state !== 'closed');
+    const id = known?.id ?? await this.#startChannel(address);
+    this.#engines.get(id)?.want();
+    const conversation = this.#conversations.get(id);
+    if (!conversation) throw new MessengerError('closed', 'the messenger was closed');
+    return conversation;
+  }
 
   /** What changes. Ends when the messenger is closed or the signal aborts. */
-  abstract events(options?: { readonly signal?: AbortSignal | undefined }): AsyncIterable<MessengerEvent>;
+  events(options: { readonly signal?: AbortSignal | undefined } = {}): AsyncIterable<MessengerEvent> {
+    return this.#broadcast.events(options.signal);
+  }
 
   /** Calls back with what changes, until the returned function is called. */
-  abstract subscribe(listener: (event: MessengerEvent) => void): () => void;
+  subscribe(listener: (event: MessengerEvent) => void): () => void {
+    return this.#broadcast.subscribe(listener);
+  }
 
   /** Stops, after what is being written is written; gives the profile back. May be called twice. */
-  abstract close(): Promise<void>;
+  close(): Promise<void> {
+    return this.#end(undefined);
+  }
+
+  #end(error: Error | undefined): Promise<void> {
+    this.#closing ??= this.#stop(error);
+    return this.#closing;
+  }
+
+  async #stop(error: Error | undefined): Promise<void> {
+    this.#ending.abort();
+    await Promise.all([this.#following, this.#keyPackages.stopped(), ...[...this.#engines.values()].map((engine) => engine.stopped())]);
+    this.#store.close();
+    await this.#release();
+    this.#broadcast.tell({ type: 'closed', error });
+    this.#broadcast.end();
+  }
+
+  async #load(): Promise<void> {
+    const records = await this.#desk.vault.list<ConversationRecord>({ prefix: conversationPrefix });
+    await Promise.all(records.map(([, record]) => this.#open(openStanding(record, this.#desk.mls, keyOf(record.peer)))));
+  }
+
+  /** Puts a conversation that is written to work. */
+  async #open(standing: Standing): Promise<Engine> {
+    const { id, peer } = standing;
+    const engine = new Engine(this.#desk, keyOf(peer), standing, await Transcript.open(id, this.#desk.vault));
+    const digits = await safetyNumber(this.#identity.publicKey, keyOf(peer));
+    this.#engines.set(id, engine);
+    this.#conversations.set(id, new Conversation(id, peer, digits, engine));
+    this.#changed(id);
+    engine.wake();
+    return engine;
+  }
+
+  async #startChannel(address: string): Promise<string> {
+    const channel = await this.#desk.client.createChannel(address);
+    await this.#engineOf(channel.id, () => Promise.resolve({ ...channel, peer: address }));
+    return channel.id;
+  }
+
+  /** The engine of a channel, which is made, from what the node says of it, if there is none. */
+  #engineOf(id: string, look: () => Promise<{ readonly peer: string; readonly acked: number }>): Promise<Engine> {
+    const known = this.#engines.get(id);
+    if (known) return Promise.resolve(known);
+    const making = this.#making.get(id) ?? this.#make(id, look).finally(() => this.#making.delete(id));
+    this.#making.set(id, making);
+    return making;
+  }
+
+  async #make(id: string, look: () => Promise<{ readonly peer: string; readonly acked: number }>): Promise<Engine> {
+    const { peer, acked } = await look();
+    const standing = newStanding(id, peer, acked, false);
+    await this.#desk.vault.write([standingUpdate(standing)]);
+    return this.#open(standing);
+  }
+
+  async #follow(): Promise<void> {
+    try {
+      const { signal } = this.#ending;
+      for await (const event of this.#desk.client.events({ signal, ack: 'explicit' })) await this.#handle(event);
+      if (!signal.aborted) throw new QuicproquoError('unavailable', 'the client was closed');
+    } catch (error) {
+      if (!this.#ending.signal.aborted) this.#desk.failed(error);
+    }
+  }
+
+  async #handle(event: ServerEvent): Promise<void> {
+    switch (event.type) {
+      case 'message': return this.#pass(event.channelId, itemOf(event));
+      case 'gap': return this.#pass(event.channelId, { kind: 'gap', seq: event.to, from: event.from, time: Date.now() });
+      case 'key_packages_low': return this.#keyPackages.refill();
+      // The node is reachable (again): what waits for that is tried at once.
+      case 'caught_up':
+        this.#keyPackages.refill();
+        for (const engine of this.#engines.values()) engine.wake();
+    }
+  }
+
+  /** Hands an item over, after asking whose channel it is if that is not known; the stream waits for that. */
+  async #pass(id: string, item: Item): Promise<void> {
+    for (let failures = 0; !this.#ending.signal.aborted; failures++) {
+      try {
+        const engine = await this.#engineOf(id, () => this.#desk.client.channel(id));
+        return engine.deliver(item);
+      } catch (error) {
+        if (!(error instanceof QuicproquoError)) throw error;
+        if (error.code === 'channel_not_found') return;
+        await pause(pauseAfter(failures, error), this.#ending.signal);
+      }
+    }
+  }
+
+  #changed(id: string): void {
+    const conversation = this.#conversations.get(id);
+    if (conversation) this.#broadcast.tell({ type: 'conversation', conversation });
+  }
+}
+
+/** A store holds one identity's profile, and says so. */
+async function checkProfile(vault: Vault, address: string): Promise<void> {
+  const profile = await vault.get<ProfileRecord>(profileKey);
+  if (!profile) {
+    const record: ProfileRecord = { format: 1, address };
+    return vault.write([[profileKey, record]]);
+  }
+  if (profile.format !== 1) throw new MessengerError('damaged', `the profile has format ${String(profile.format)}, not 1`);
+  if (profile.address !== address) throw new MessengerError('wrong_identity', 'the store holds the profile of another identity');
+}
+
+function keyOf(address: string): Uint8Array {
+  const key = decodeBase64url(address);
+  if (!key) throw new MessengerError('damaged', `${address} is no address`);
+  return key;
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener('abort', () => {
+      clearTimeout(timer);
+      resolve();
+    }, { once: true });
+  });
 }

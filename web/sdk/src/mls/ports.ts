@@ -10,8 +10,8 @@ export interface MessengerIdentity {
 
 /** What a messenger needs of a Client: Client satisfies it, and so does the tests' model of a node. */
 export interface MessengerClient {
-  createChannel(peer: string): Promise<{ readonly id: string; readonly peer: string; readonly head: number }>;
-  channel(id: string): Promise<{ readonly id: string; readonly peer: string; readonly head: number }>;
+  createChannel(peer: string): Promise<{ readonly id: string; readonly peer: string; readonly acked: number }>;
+  channel(id: string): Promise<{ readonly id: string; readonly peer: string; readonly acked: number }>;
   send(
     channelId: string,
     payload: Uint8Array<ArrayBuffer>,

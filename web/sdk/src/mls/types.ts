@@ -13,9 +13,10 @@ export type ConversationState = 'starting' | 'active' | 'broken' | 'closed';
 /**
  * - `queued`: kept durably here, not yet stored by the node.
  * - `sent`: stored durably by the node, with a seq. Nobody tells the sender what the peer has read.
+ * - `failed`: the node will never take it (it is larger than this node allows, for instance); `discard` removes it.
  * - `received`: from the peer.
  */
-export type DeliveryState = 'queued' | 'sent' | 'received';
+export type DeliveryState = 'queued' | 'sent' | 'failed' | 'received';
 
 /** One message of a conversation. */
 export interface Message {

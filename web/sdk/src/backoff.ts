@@ -1,0 +1,20 @@
+/** How long to wait after failures. */
+export interface Backoff {
+  /** The bound of the first wait, in milliseconds; it doubles with every failure. */
+  readonly first: number;
+  readonly longest: number;
+}
+
+/**
+ * A random share of a bound that doubles with every failure ("full jitter"), so that clients who failed
+ * together do not come back together. `failures` counts from 1.
+ */
+export function fullJitter({ first, longest }: Backoff, failures: number, random: () => number): number {
+  const bound = Math.min(longest, first * 2 ** Math.min(failures - 1, 30));
+  return Math.ceil(random() * bound);
+}
+
+/** What a server asked to wait, and up to a quarter more: it may have asked many at once. */
+export function jittered(ms: number, random: () => number): number {
+  return Math.ceil(ms * (1 + random() / 4));
+}

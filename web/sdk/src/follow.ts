@@ -1,0 +1,123 @@
+import { fetchMessages, listChannels, readChannels, readPage } from './calls.js';
+import type { AckMode, FetchOptions, Page } from './channel.js';
+import { QuicproquoError } from './errors.js';
+import type { Gap, Message, ServerEvent } from './events.js';
+import type { Feed } from './feed.js';
+import type { Rest } from './rest.js';
+import type { Seat } from './seat.js';
+
+const stuckWait = 25_000; // milliseconds
+
+export interface FollowOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly ack?: AckMode | undefined;
+}
+
+/** The loops over a client's stream. */
+export class Follower {
+  readonly #feed: Feed;
+  readonly #rest: Rest;
+
+  constructor(feed: Feed, rest: Rest) {
+    this.#feed = feed;
+    this.#rest = rest;
+  }
+
+  async *events(options: FollowOptions): AsyncGenerator<ServerEvent, void, undefined> {
+    const late = this.#feed.underWay;
+    yield* this.#seated(undefined, undefined, options, (seat) => late ? this.#everything(seat) : nothing());
+  }
+
+  /** A channel's stream begins with a request, which tells whether it is the caller's, and what is missing of it. */
+  async *messages(channelId: string, after: number | undefined, options: FollowOptions): AsyncGenerator<Message | Gap, void, undefined> {
+    const late = this.#feed.underWay;
+    const events = this.#seated(channelId, after, options, (seat) => this.#queue(seat, channelId, after, late));
+    for await (const event of events) {
+      if (event.type === 'message' || event.type === 'gap') yield event;
+    }
+  }
+
+  /** What waits already, then what comes. An event is finished when the loop's body asks for the next. */
+  async *#seated(
+    channelId: string | undefined, after: number | undefined, { signal, ack = 'auto' }: FollowOptions,
+    backlog: (seat: Seat) => AsyncIterable<ServerEvent>,
+  ): AsyncGenerator<ServerEvent, void, undefined> {
+    if (signal?.aborted) return;
+    const seat = this.#feed.join({ channelId, after, ack });
+    const leave = (): void => this.#feed.leave(seat);
+    signal?.addEventListener('abort', leave);
+    try {
+      for await (const event of backlog(seat)) {
+        if (seat.ended) return;
+        if (!seat.meet(event)) continue;
+        yield event;
+        seat.finish(event);
+      }
+      for (let event = await seat.take(); event !== undefined; event = await seat.take()) {
+        if (event === 'stuck') {
+          await this.#unstick(seat);
+          continue;
+        }
+        yield event;
+        seat.finish(event);
+      }
+    } finally {
+      signal?.removeEventListener('abort', leave);
+      leave();
+    }
+  }
+
+  /** What the channel's queue holds already. A loop that begins with the connection gets it by the stream, but for a gap. */
+  async *#queue(seat: Seat, channelId: string, after: number | undefined, late: boolean): AsyncGenerator<ServerEvent> {
+    let options: FetchOptions = late ? { after } : { after, limit: 1 };
+    for (;;) {
+      const page = await this.#page(seat, channelId, options);
+      if (page?.gap) yield page.gap;
+      if (!page || !late) return;
+      yield* page.messages;
+      if (!page.more) return;
+      options = { after: seat.seen(channelId) };
+    }
+  }
+
+  /** What all queues hold already. */
+  async *#everything(seat: Seat): AsyncGenerator<ServerEvent> {
+    let cursor: string | undefined;
+    do {
+      const page = await patiently(seat, async () => readChannels(await this.#rest.call(listChannels({ cursor }), seat.signal)));
+      for (const { id, unread } of page?.channels ?? []) {
+        if (unread > 0) yield* this.#queue(seat, id, undefined, true);
+      }
+      cursor = page?.next;
+    } while (cursor !== undefined);
+    yield { type: 'caught_up' };
+  }
+
+  /** The window is full of what nobody acknowledges: a request reaches this channel's messages past it. */
+  async #unstick(seat: Seat): Promise<void> {
+    const channelId = seat.channelId as string;
+    const page = await this.#page(seat, channelId, { after: seat.seen(channelId), limit: 32, wait: stuckWait });
+    for (const event of page?.gap ? [page.gap, ...page.messages] : page?.messages ?? []) seat.offer(event);
+  }
+
+  #page(seat: Seat, channelId: string, options: FetchOptions): Promise<Page | undefined> {
+    return patiently(seat, async () => readPage(channelId, await this.#rest.call(fetchMessages(channelId, options), seat.signal)));
+  }
+}
+
+/** Tries until the node is there, as the stream does; undefined: the loop ended meanwhile. */
+async function patiently<T>(seat: Seat, ask: () => Promise<T>): Promise<T | undefined> {
+  for (;;) {
+    try {
+      return await ask();
+    } catch (failure) {
+      if (seat.ended) return undefined;
+      const passing = failure instanceof QuicproquoError && (failure.code === 'unavailable' || failure.code === 'rate_limited');
+      if (!passing) throw failure;
+    }
+  }
+}
+
+async function* nothing(): AsyncGenerator<never> {
+  // Nothing was missed.
+}

@@ -1,0 +1,50 @@
+/** What a connection may deliver unacknowledged (PRODUCT: 128 messages or 16 MiB, a quarter of it of one channel). */
+const mostMessages = 128;
+const mostBytes = 16 * 1024 * 1024;
+const quarter = 4;
+
+/** Counts what one connection delivered and nobody acknowledged yet: the node stops there. */
+export class Window {
+  readonly #channels = new Map<string, Queue>();
+  readonly #all = { messages: 0, bytes: 0 };
+
+  /** The highest seq that was delivered of a channel, which is as far as may be acknowledged on this connection. */
+  delivered(channelId: string): number {
+    return this.#channels.get(channelId)?.delivered ?? 0;
+  }
+
+  /** A message was delivered, or a gap, which weighs nothing. */
+  deliver(channelId: string, seq: number, bytes: number | undefined): void {
+    const queue = this.#channels.get(channelId) ?? { delivered: 0, messages: [], bytes: 0 };
+    this.#channels.set(channelId, queue);
+    queue.delivered = Math.max(queue.delivered, seq);
+    if (bytes === undefined) return;
+    queue.messages.push({ seq, bytes });
+    queue.bytes += bytes;
+    this.#all.messages += 1;
+    this.#all.bytes += bytes;
+  }
+
+  acked(channelId: string, through: number): void {
+    const queue = this.#channels.get(channelId);
+    for (let first = queue?.messages[0]; queue && first && first.seq <= through; first = queue.messages[0]) {
+      queue.messages.shift();
+      queue.bytes -= first.bytes;
+      this.#all.messages -= 1;
+      this.#all.bytes -= first.bytes;
+    }
+  }
+
+  /** How many more messages of the channel may come; one always may where none is unacknowledged. */
+  room(channelId: string): number {
+    const queue = this.#channels.get(channelId);
+    if (this.#all.bytes >= mostBytes || (queue?.bytes ?? 0) >= mostBytes / quarter) return 0;
+    return Math.max(0, Math.min(mostMessages - this.#all.messages, mostMessages / quarter - (queue?.messages.length ?? 0)));
+  }
+}
+
+interface Queue {
+  delivered: number;
+  messages: { readonly seq: number; readonly bytes: number }[];
+  bytes: number;
+}
