@@ -10,7 +10,14 @@ export class Broadcast<T> {
   }
 
   tell(event: T): void {
-    for (const listener of this.#listeners) listener(event);
+    for (const listener of this.#listeners) {
+      try {
+        listener(event);
+      } catch (error) {
+        // A listener's mistake is not this messenger's: it surfaces as if nobody had called the listener.
+        queueMicrotask(() => { throw error; });
+      }
+    }
   }
 
   /** Ends all loops, after what they have not read yet. */
