@@ -88,11 +88,7 @@ func (d *dataDir) close() error {
 
 // secret reads the installation's secret, and makes it at first start.
 func (d *dataDir) secret() ([]byte, error) {
-	secret, err := d.readOrCreate(secretFile, func() ([]byte, error) {
-		secret := make([]byte, secretSize)
-		_, err := rand.Read(secret)
-		return secret, err
-	})
+	secret, err := d.readOrCreate(secretFile, newSecret)
 	if err == nil && len(secret) != secretSize {
 		err = fmt.Errorf("%s does not hold %d bytes: restore it", d.file(secretFile), secretSize)
 	}
@@ -105,17 +101,24 @@ func (d *dataDir) openKeys(given string, log *slog.Logger) (*keyFile, error) {
 	if given != "" {
 		return openKeyFile(given, log)
 	}
-	_, err := d.readOrCreate(keysFile, func() ([]byte, error) {
-		keys, err := identity.GenerateSigningKeys()
-		if err != nil {
-			return nil, err
-		}
-		return keys.Marshal(), nil
-	})
-	if err != nil {
+	if _, err := d.readOrCreate(keysFile, newTokenKeys); err != nil {
 		return nil, err
 	}
 	return openKeyFile(d.file(keysFile), log)
+}
+
+func newSecret() ([]byte, error) {
+	secret := make([]byte, secretSize)
+	_, err := rand.Read(secret)
+	return secret, err
+}
+
+func newTokenKeys() ([]byte, error) {
+	keys, err := identity.GenerateSigningKeys()
+	if err != nil {
+		return nil, err
+	}
+	return keys.Marshal(), nil
 }
 
 // readOrCreate is under the directory's lock, so that nobody else creates. A

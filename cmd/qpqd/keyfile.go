@@ -25,6 +25,9 @@ type keyFile struct {
 // keysCheck is how often the file is looked at.
 const keysCheck = time.Second
 
+// signingKeys are those that watch keeps up to date.
+func (f *keyFile) signingKeys() *identity.SigningKeys { return f.keys }
+
 func openKeyFile(path string, log *slog.Logger) (*keyFile, error) {
 	f := &keyFile{path: path, log: log, stamp: stampOf(path)}
 	var err error

@@ -17,6 +17,7 @@ import (
 	"github.com/quicproquo/node/cmd/internal/buildinfo"
 	"github.com/quicproquo/node/gateway"
 	"github.com/quicproquo/node/nodeservice"
+	"github.com/quicproquo/node/nodeservice/identity"
 	"github.com/quicproquo/node/nodeservice/noderpc"
 	"github.com/quicproquo/node/nodeservice/pebblestore"
 )
@@ -30,7 +31,7 @@ func (s *serveCommand) Run(ctx context.Context, std streams) error {
 		return usageError{err}
 	}
 	n := &node{cfg: &s.config, log: slog.New(slog.NewTextHandler(std.err, &slog.HandlerOptions{Level: s.LogLevel}))}
-	err := n.start(std.err)
+	err := n.start(ctx, std.err)
 	if err == nil {
 		err = n.run(ctx)
 	}
@@ -47,20 +48,29 @@ type node struct {
 
 	data    *dataDir
 	doors   *doors
-	store   *pebblestore.Store
+	store   nodeservice.Store
+	pebble  *pebblestore.Store // the same, if it is the embedded one; else nil
+	shared  *shared            // with other nodes; nil: nothing
 	service *nodeservice.Service
 	gateway *gateway.Gateway
 	http    *http.Server
 	rpc     *noderpc.Server
-	keys    *keyFile
+	keys    tokenKeys
 	ops     *http.Server
 
 	undo []func() error // what close calls, backwards
 }
 
+// tokenKeys are the keys of our tokens, wherever they are kept. While watch runs
+// the set follows what others do to it.
+type tokenKeys interface {
+	signingKeys() *identity.SigningKeys
+	watch(ctx context.Context)
+}
+
 // start makes all parts, and begins to listen but not yet to serve. Whatever
 // the outcome, close takes back what was started.
-func (n *node) start(stderr io.Writer) (err error) {
+func (n *node) start(ctx context.Context, stderr io.Writer) (err error) {
 	if n.data, err = openDataDir(n.cfg.DataDir); err != nil {
 		return err
 	}
@@ -69,7 +79,7 @@ func (n *node) start(stderr io.Writer) (err error) {
 		return err
 	}
 	n.onClose(n.doors.close)
-	if err := n.startService(stderr); err != nil {
+	if err := n.startService(ctx, stderr); err != nil {
 		return err
 	}
 	n.gateway, err = gateway.New(gateway.Config{
@@ -77,7 +87,7 @@ func (n *node) start(stderr io.Writer) (err error) {
 		PublicURL:      n.doors.publicURL,
 		AllowedOrigins: n.cfg.AllowedOrigins,
 		TrustedProxies: prefixes(n.cfg.TrustedProxies),
-		Ready:          n.service.Ready,
+		Ready:          n.ready,
 		MaxPayload:     int(n.cfg.MaxPayload),
 		Log:            n.log,
 	})
@@ -93,39 +103,52 @@ func (n *node) start(stderr io.Writer) (err error) {
 // startService opens the store and puts the core over it. The listeners are
 // open by then: what signs our tokens depends on the port, which is the
 // system's choice for port 0.
-func (n *node) startService(stderr io.Writer) error {
-	secret, err := n.data.secret()
-	if err != nil {
-		return err
-	}
-	if n.keys, err = n.data.openKeys(n.cfg.TokenKeys, n.log); err != nil {
-		return err
-	}
+func (n *node) startService(ctx context.Context, stderr io.Writer) error {
 	audit, err := n.openAudit(stderr)
 	if err != nil {
 		return err
 	}
-	if n.store, err = pebblestore.Open(n.data.file(storeDir), pebblestore.Options{Log: n.log}); err != nil {
-		return err
-	}
-	n.onClose(n.store.Close)
-	if err := n.openControl(); err != nil {
-		return err
-	}
-	n.service, err = nodeservice.New(nodeservice.Config{
-		Store: n.store, Secret: secret, Keys: n.keys.keys,
+	config := nodeservice.Config{
 		PublicURL: n.doors.publicURL, TokenTTL: n.cfg.TokenTTL,
 		Issuers: n.cfg.Issuers.policies(), RequireProof: n.cfg.RequireDPoP,
 		NoSelfLogin: !bool(n.cfg.SelfLogin), NoLegacy: !bool(n.cfg.Legacy),
 		Rates: n.cfg.rates(), Quotas: n.cfg.quotas(), Retention: n.cfg.retention(),
 		MinFree: float64(n.cfg.MinFree), SweepEvery: n.cfg.SweepEvery, Tick: tick,
 		Audit: audit, Log: n.log,
-	})
+	}
+	if n.cfg.Store == storeRedis {
+		if err = n.openRedis(ctx); err == nil {
+			config.Secret, config.Bus, config.Limiter = n.shared.secret, n.shared.bus, n.shared.limiter
+			config.Revocations = revocationsEvery
+		}
+	} else {
+		config.Secret, err = n.openPebble()
+	}
 	if err != nil {
+		return err
+	}
+	config.Store, config.Keys = n.store, n.keys.signingKeys()
+	if n.service, err = nodeservice.New(config); err != nil {
 		return err
 	}
 	n.onClose(n.service.Close)
 	return nil
+}
+
+// openPebble opens the store of the data directory, and the secrets beside it.
+func (n *node) openPebble() (secret []byte, err error) {
+	if secret, err = n.data.secret(); err != nil {
+		return nil, err
+	}
+	if n.keys, err = n.data.openKeys(n.cfg.TokenKeys, n.log); err != nil {
+		return nil, err
+	}
+	if n.pebble, err = pebblestore.Open(n.data.file(storeDir), pebblestore.Options{Log: n.log}); err != nil {
+		return nil, err
+	}
+	n.store = n.pebble
+	n.onClose(n.store.Close)
+	return secret, n.openControl()
 }
 
 // openAudit appends to the audit file, or writes to standard error.

@@ -93,7 +93,7 @@ func (c *control) backup(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	begun := time.Now()
-	if err := c.node.data.backup(r.Context(), c.node.store, req.To); err != nil {
+	if err := c.node.data.backup(r.Context(), c.node.pebble, req.To); err != nil {
 		c.node.log.Error("a backup failed", "to", req.To, "error", err.Error())
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return

@@ -17,8 +17,9 @@ import (
 // tokenCommand works on the node's own tokens and the keys that sign them, beside
 // a running node or without one.
 type tokenCommand struct {
-	DataDir   string `default:"./var/qpqd" placeholder:"DIR" help:"The node's data directory."`
-	TokenKeys string `placeholder:"FILE" help:"The node's --token-keys. Default: those in the data directory."`
+	DataDir   string    `default:"./var/qpqd" placeholder:"DIR" help:"The node's data directory."`
+	RedisURL  secretURL `name:"redis-url" placeholder:"URL" help:"The nodes' --redis-url, if they keep their keys in Redis."`
+	TokenKeys string    `placeholder:"FILE" help:"The node's --token-keys. Default: those in Redis, or in the data directory."`
 
 	Rotate  tokenRotate  `cmd:"" help:"Add a key that will sign from soon on. A running node takes it over within seconds, and nobody is logged out."`
 	Inspect tokenInspect `cmd:"" help:"Verify a token of the node's own and print what it says, as JSON."`
@@ -32,6 +33,21 @@ func (c *tokenCommand) keysPath() string {
 	return filepath.Join(c.DataDir, keysFile)
 }
 
+// keys reads the keys from where the node has them.
+func (c *tokenCommand) keys(ctx context.Context) (*identity.SigningKeys, error) {
+	if c.TokenKeys == "" && c.RedisURL != "" {
+		return readSharedKeys(ctx, c.RedisURL)
+	}
+	return readKeys(c.keysPath())
+}
+
+func (c *tokenCommand) rotate(ctx context.Context, now time.Time, lead, keep time.Duration) error {
+	if c.TokenKeys == "" && c.RedisURL != "" {
+		return rotateSharedKeys(ctx, c.RedisURL, now, lead, keep)
+	}
+	return rotateKeys(c.keysPath(), now, lead, keep)
+}
+
 // tokenRotate waits long enough, by default, that a node that looks each second,
 // and those who keep our JWKS for a minute, know the new key before it signs.
 type tokenRotate struct {
@@ -39,13 +55,13 @@ type tokenRotate struct {
 	Keep time.Duration `default:"25h" help:"From then on, until the older keys verify no more: longer than any token lives."`
 }
 
-// Run replaces the key file.
-func (r *tokenRotate) Run(grammar *commandLine, std streams) error {
+// Run replaces the key file, or the keys in Redis.
+func (r *tokenRotate) Run(ctx context.Context, grammar *commandLine, std streams) error {
 	now := time.Now()
 	if r.Lead < 0 || r.Keep < 0 {
 		return usageError{errors.New("--lead and --keep are no negative times")}
 	}
-	if err := rotateKeys(grammar.Token.keysPath(), now, r.Lead, r.Keep); err != nil {
+	if err := grammar.Token.rotate(ctx, now, r.Lead, r.Keep); err != nil {
 		return err
 	}
 	signs := now.Add(r.Lead).UTC()
@@ -62,7 +78,7 @@ type tokenInspect struct {
 // Run says what the token says, once it is known to be genuine. Neither the token
 // nor its signature is printed.
 func (i *tokenInspect) Run(ctx context.Context, grammar *commandLine, std streams) error {
-	keys, err := readKeys(grammar.Token.keysPath())
+	keys, err := grammar.Token.keys(ctx)
 	if err != nil {
 		return err
 	}
@@ -98,7 +114,7 @@ type tokenIssue struct {
 }
 
 // Run prints the token alone.
-func (i *tokenIssue) Run(grammar *commandLine, std streams) error {
+func (i *tokenIssue) Run(ctx context.Context, grammar *commandLine, std streams) error {
 	id, err := identity.ParseKeyText(i.Identity)
 	switch {
 	case err != nil:
@@ -109,7 +125,7 @@ func (i *tokenIssue) Run(grammar *commandLine, std streams) error {
 	if err := checkOrigin(i.PublicURL); err != nil {
 		return usageError{fmt.Errorf("--public-url: %w", err)}
 	}
-	keys, err := readKeys(grammar.Token.keysPath())
+	keys, err := grammar.Token.keys(ctx)
 	if err != nil {
 		return err
 	}

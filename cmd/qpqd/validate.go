@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/quicproquo/node/nodeservice/redisstore"
 )
 
 const maxTokenTTL = 24 * time.Hour
@@ -16,7 +18,7 @@ const maxTokenTTL = 24 * time.Hour
 // validate checks the whole configuration, and tells the first fault in a sentence
 // that names its flags. It touches no file: what cannot be opened fails at start.
 func (c *config) validate() error {
-	for _, check := range []func() error{c.validateDoors, c.validateOrigins, c.validateIssuers, c.validateNumbers, c.validateTimes} {
+	for _, check := range []func() error{c.validateDoors, c.validateOrigins, c.validateIssuers, c.validateStore, c.validateNumbers, c.validateTimes} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -103,6 +105,35 @@ func (c *config) validateIssuers() error {
 			return fmt.Errorf("--issuers: %q is there twice, or is this node", p.Issuer)
 		}
 		seen[p.Issuer] = true
+	}
+	return nil
+}
+
+// validateStore reads URLs, and connects to none.
+func (c *config) validateStore() error {
+	if c.Store != storeRedis {
+		if c.RedisURL != "" || c.RedisLimitsURL != "" || c.SharedLimits || c.Durability != (durability{}) {
+			return errors.New("--redis-url, --redis-limits-url, --shared-limits and --durability are for --store redis")
+		}
+		return nil
+	}
+	switch {
+	case c.RedisURL == "":
+		return errors.New("--store redis asks for --redis-url")
+	case c.PublicURL == "":
+		return errors.New("--store redis asks for --public-url: nodes take each other's tokens, which name it")
+	case c.RedisLimitsURL != "" && !c.SharedLimits:
+		return errors.New("--redis-limits-url is for --shared-limits")
+	}
+	for flag, u := range map[string]secretURL{"--redis-url": c.RedisURL, "--redis-limits-url": c.RedisLimitsURL} {
+		if u == "" {
+			continue
+		}
+		client, err := redisstore.Connect(string(u))
+		if err != nil {
+			return fmt.Errorf("%s: %w", flag, err)
+		}
+		_ = client.Close() // it was not used
 	}
 	return nil
 }

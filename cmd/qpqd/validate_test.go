@@ -44,7 +44,18 @@ func TestInvalidConfigurationsAreRefusedInOneLine(t *testing.T) {
 		{"size", "--max-payload=9999999999GiB"},
 		{"network", "--trusted-proxies=example.org"},
 		{"--data-dir", "--data-dir="},
-		{"unknown flag", "--store=pebble"},
+		{"unknown flag", "--stores=pebble"},
+		{"must be one of", "--store=mysql"},
+		{"--redis-url", "--store=redis --public-url=http://a.example"},
+		{"--public-url", "--store=redis --redis-url=redis://127.0.0.1"},
+		{"--store redis", "--redis-url=redis://127.0.0.1"},
+		{"--store redis", "--shared-limits"},
+		{"--store redis", "--durability=waitaof"},
+		{"wait-replicas=N", "--durability=wait-replicas=0"},
+		{"wait-replicas=N", "--durability=soon"},
+		{"--shared-limits", "--store=redis --redis-url=redis://a --public-url=http://a.example --redis-limits-url=redis://b"},
+		{"--redis-url: a Redis URL begins with", "--store=redis --redis-url=http://a --public-url=http://a.example"},
+		{"--redis-url: not a usable", "--store=redis --redis-url=redis://a/x --public-url=http://a.example"},
 	} {
 		args := append([]string{"serve"}, strings.Fields(c.args)...)
 		code, _, stderr := qpqd(t, args...)
