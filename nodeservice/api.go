@@ -170,6 +170,11 @@ type FetchRequest struct {
 	AckThrough Seq           // acknowledge first; 0: nothing
 	Drain      bool          // remove what is returned, as version 0 clients expect
 	Wait       time.Duration // 0: answer at once; at most MaxWait
+
+	// Consumer is the door's connection, if it can tell whether its answer
+	// arrived: then a drain hands out, as Page.Handout, and does not remove. Nil: a
+	// drain removes before it answers. Clients ignore it.
+	Consumer *Consumer
 }
 
 // AckRequest acknowledges the caller's queue of a channel.

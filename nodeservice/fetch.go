@@ -83,30 +83,33 @@ func (s *session) checkFetch(req *FetchRequest) error {
 // empty says that a waiting fetch has nothing to return yet.
 func (p Page) empty() bool { return len(p.Messages) == 0 && p.Gap == nil }
 
-// take reads a page and, for a drain, removes it: the acknowledgement holds
-// only if acked is still what the page was read at, so two drains at once never
-// return the same message. The messages are gone before the answer is written.
-// A gap is drained as well: clients of version 0 do not see it, and would find
-// it again for ever.
+// take reads a page and, for a drain, removes it or hands it out. A gap is
+// drained as well: clients of version 0 do not see it, and would find it again
+// for ever.
 func (s *session) take(ctx context.Context, req FetchRequest, q Queue, now UnixMilli) (Page, error) {
-	for {
-		page, err := s.read(ctx, req, q, now)
-		if err != nil || !req.Drain || page.end() <= page.Acked {
-			return page, err
-		}
-		done, err := s.node.cfg.Store.Ack(ctx, Ack{Queue: q, Through: page.end(), IfAcked: &page.Acked, Now: now})
-		if err != nil {
-			return Page{}, err
-		}
-		if done.Outcome != AckConflict {
-			s.node.cfg.Bus.Hint(Hint{Owner: s.id, Kind: HintAcked, Channel: q.Channel})
-			page.Acked = done.Acked
-			if page.Acked >= page.Floor {
-				page.Floor = 0
-			}
-			return page, nil
-		}
+	if req.Drain {
+		return s.drain(ctx, req, q, now)
 	}
+	return s.keep(ctx, req, q, now)
+}
+
+// keep reads a page. What was handed out is still stored, and so there for
+// readers with a cursor, whose acknowledgement reaches below what they read; but
+// who drained on the same connection does not find it at the queue's beginning.
+func (s *session) keep(ctx context.Context, req FetchRequest, q Queue, now UnixMilli) (Page, error) {
+	after := req.After
+	if after == 0 {
+		after = s.node.handouts.seen(q, req.Consumer)
+	}
+	stored, err := s.readQueue(ctx, req, q, after, now)
+	if err != nil {
+		return Page{}, err
+	}
+	page := pageOf(after, stored)
+	if req.After == 0 {
+		page.ackedThrough(after)
+	}
+	return page, nil
 }
 
 // end is the last seq that the page says something about; 0: none.
@@ -120,15 +123,16 @@ func (p Page) end() Seq {
 	return 0
 }
 
-func (s *session) read(ctx context.Context, req FetchRequest, q Queue, now UnixMilli) (Page, error) {
-	stored, err := s.node.cfg.Store.Read(ctx, Read{Queue: q, After: req.After, Limit: req.Limit, MaxBytes: req.MaxBytes, Now: now})
-	if err != nil {
-		return Page{}, err
+func (s *session) readQueue(ctx context.Context, req FetchRequest, q Queue, after Seq, now UnixMilli) (QueuePage, error) {
+	stored, err := s.node.cfg.Store.Read(ctx, Read{Queue: q, After: after, Limit: req.Limit, MaxBytes: req.MaxBytes, Now: now})
+	if err == nil && req.After > stored.Head {
+		err = beyondHead("after", req.After, stored.Head)
 	}
-	if req.After > stored.Head {
-		return Page{}, beyondHead("after", req.After, stored.Head)
-	}
-	after := req.After
+	return stored, err
+}
+
+// pageOf is what was read above after; 0: above what is acknowledged.
+func pageOf(after Seq, stored QueuePage) Page {
 	if after == 0 {
 		after = stored.Acked
 	}
@@ -139,7 +143,7 @@ func (s *session) read(ctx context.Context, req FetchRequest, q Queue, now UnixM
 		Floor:    stored.Floor,
 		Gap:      gapAfter(after, stored),
 		More:     stored.More,
-	}, nil
+	}
 }
 
 // gapAfter is what a reader at after will never see. Loss outweighs the reader's

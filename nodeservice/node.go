@@ -137,6 +137,7 @@ type Page struct {
 	Floor    Seq       // highest seq that expired unacknowledged; 0 once Acked >= Floor
 	Gap      *Gap      // nil: nothing is missing
 	More     bool      // further messages wait behind the last of Messages
+	Handout  *Handout  // of a drain for a Consumer: to be told what became of the page; nil: nobody waits for that
 }
 
 // Receipt confirms that a message is stored durably.

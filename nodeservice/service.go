@@ -24,6 +24,7 @@ type Service struct {
 	members    *lru.Cache[membership, Identity] // the peer
 	revoked    *revoked
 	presence   *presence
+	handouts   handouts
 	space      space
 	audit      *auditor
 	counters   counters

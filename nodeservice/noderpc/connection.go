@@ -24,6 +24,7 @@ type connection struct {
 	wire     *wire
 	rpc      *rpc.Conn
 	lanes    lanes
+	arrivals arrivals
 	sessions atomic.Int64 // capabilities bound to a session that the peer holds
 
 	releasing sync.WaitGroup // of calls to the peer that nobody waits for any more
@@ -47,6 +48,7 @@ func (s *Server) start(conn net.Conn, trusted bool) {
 	s.running.Go(func() {
 		<-c.rpc.Done()
 		c.releasing.Wait()
+		c.arrivals.end()
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		delete(s.conns, c)
@@ -66,7 +68,7 @@ func (c *connection) open(conn net.Conn) {
 	c.wire = newWire(conn, maxFrame, m, timeouts{
 		first: l.FirstMessage, body: l.Body, write: l.Write, end: closeGrace,
 	})
-	c.wire.guard = newGuard(2*l.Calls, l.PipelinedMaximum, c.wire.closed)
+	c.wire.guard = newGuard(2*l.Calls, l.PipelinedMaximum, c.wire.closed, &c.arrivals)
 	c.rpc = rpc.NewConn(c.wire, &rpc.Options{
 		BootstrapClient: capnp.Client(c.capability(nil)),
 		Logger:          quiet{c.server.log},

@@ -27,7 +27,7 @@ func TestEveryMethodReachesTheSession(t *testing.T) {
 			return nodeservice.Receipt{Seq: 3, ReceivedAt: 4, Duplicate: true}, nil
 		},
 		fetch: func(_ context.Context, r nodeservice.FetchRequest) (nodeservice.Page, error) {
-			fetched = r
+			fetched, fetched.Consumer = r, nil
 			return page, nil
 		},
 		channel: func(_ context.Context, id nodeservice.ChannelID) (nodeservice.ChannelView, error) {

@@ -3,6 +3,7 @@ package noderpc
 import (
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"capnproto.org/go/capnp/v3"
@@ -23,10 +24,12 @@ type gatherer struct {
 	mu      sync.Mutex
 	changed sync.Cond
 	waiting []byte // guarded by mu
+	taken   int64  // guarded by mu: bytes, in all
 	ended   bool   // guarded by mu: nothing more is taken
 	err     error  // guarded by mu: of the write that failed
 
-	done chan struct{} // closed when run has returned
+	written atomic.Int64  // bytes that the connection has taken, in all
+	done    chan struct{} // closed when run has returned
 }
 
 func newGatherer(conn net.Conn, timeout time.Duration) *gatherer {
@@ -36,26 +39,28 @@ func newGatherer(conn net.Conn, timeout time.Duration) *gatherer {
 	return g
 }
 
-// send takes a copy of the message; it blocks while too much waits.
-func (g *gatherer) send(msg *capnp.Message) error {
+// send takes a copy of the message; it blocks while too much waits. end is where
+// the message ends in all that is sent: once so much is written, it is.
+func (g *gatherer) send(msg *capnp.Message) (end int64, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for len(g.waiting) > gatherLimit && g.err == nil && !g.ended {
 		g.changed.Wait()
 	}
 	if g.err != nil {
-		return g.err
+		return 0, g.err
 	}
 	if g.ended {
-		return net.ErrClosed
+		return 0, net.ErrClosed
 	}
 	longer, err := appendFrame(g.waiting, msg)
 	if err != nil {
-		return err // and half a frame is not sent
+		return 0, err // and half a frame is not sent
 	}
+	g.taken += int64(len(longer) - len(g.waiting))
 	g.waiting = longer
 	g.changed.Broadcast()
-	return nil
+	return g.taken, nil
 }
 
 // end lets what waits be written, within the timeout, and then waits for run.
@@ -112,6 +117,7 @@ func (g *gatherer) write(buf []byte) error {
 		if _, err := g.conn.Write(chunk); err != nil {
 			return err
 		}
+		g.written.Add(int64(len(chunk)))
 		buf = buf[len(chunk):]
 	}
 	return nil

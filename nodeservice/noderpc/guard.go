@@ -7,6 +7,8 @@ import (
 	"time"
 
 	rpccp "capnproto.org/go/capnp/v3/std/capnp/rpc"
+
+	"github.com/quicproquo/node/nodeservice"
 )
 
 const (
@@ -28,11 +30,14 @@ var (
 // guard holds such a call back until our Return for that answer has been sent;
 // from then on the runtime answers it without that path. It also refuses what
 // no client of ours has a use for, and bounds lists whose length costs memory
-// that their encoding does not.
+// that their encoding does not. It hears from the peer what became of the pages
+// that were handed to it.
 type guard struct {
 	maxCalls int           // received and not yet answered; static
 	hold     time.Duration // longest time a call is held back; static
 	closed   <-chan struct{}
+	arrivals *arrivals
+	exact    bool // owned by the runtime's reading goroutine: the peer's Finishes tell answers it has from those it gave up
 
 	mu        sync.Mutex
 	questions map[uint32]*question // guarded by mu: those of the peer that it has not finished
@@ -44,11 +49,13 @@ type guard struct {
 type question struct {
 	sent     chan struct{} // closed once our Return is on its way
 	returned bool
-	finished bool // the peer wants no Return any more
+	finished bool                 // the peer wants no Return any more
+	page     *nodeservice.Handout // that our Return carries; nil: none, or it is known what became of it
+	end      int64                // of our Return in all that is sent to the peer; 0: not sent yet
 }
 
-func newGuard(maxCalls int, hold time.Duration, closed <-chan struct{}) *guard {
-	return &guard{maxCalls: maxCalls, hold: hold, closed: closed, questions: make(map[uint32]*question)}
+func newGuard(maxCalls int, hold time.Duration, closed <-chan struct{}, a *arrivals) *guard {
+	return &guard{maxCalls: maxCalls, hold: hold, closed: closed, arrivals: a, questions: make(map[uint32]*question)}
 }
 
 // receive inspects a message before the runtime sees it, and may hold it back.
@@ -68,7 +75,7 @@ func (g *guard) receive(msg rpccp.Message) error {
 		if err != nil {
 			return err
 		}
-		g.finish(finish.QuestionId())
+		g.finish(finish.QuestionId(), finish.ReleaseResultCaps())
 		return nil
 	case rpccp.Message_Which_return:
 		return checkReturn(msg)
@@ -157,44 +164,85 @@ func (g *guard) open(id uint32) error {
 	return nil
 }
 
-func (g *guard) finish(id uint32) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	q := g.questions[id]
-	switch {
-	case q == nil:
-	case q.returned:
-		delete(g.questions, id)
-	default:
-		q.finished = true
+// finish hears that the peer is done with a question. With an answer on its way
+// gaveUp is news: a peer that tells one from the other, by having finished an
+// answer without it, never got this one. From a peer that has not, it may be the
+// default of a field that it does not know.
+func (g *guard) finish(id uint32, gaveUp bool) {
+	q := g.close(id)
+	if q == nil {
+		return
+	}
+	g.exact = g.exact || !gaveUp
+	if q.page != nil {
+		g.told(q.page, gaveUp)
 	}
 }
 
+// close forgets a question, unless its Return is still to come, and then returns it.
+func (g *guard) close(id uint32) *question {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	q := g.questions[id]
+	if q == nil {
+		return nil
+	}
+	if !q.returned {
+		q.finished = true
+		return nil
+	}
+	delete(g.questions, id)
+	return q
+}
+
 // sending notes a Return before it is written: once written, the peer may
-// finish the question and use its id again.
-func (g *guard) sending(msg rpccp.Message) {
+// finish the question and use its id again. page is what the message was to
+// carry. Was the question finished before, or is this an exception instead, then
+// page is lost.
+func (g *guard) sending(msg rpccp.Message, page *nodeservice.Handout) *question {
+	q := g.answering(msg, page)
+	if page != nil && (q == nil || q.page == nil) {
+		page.Lost()
+	}
+	return q
+}
+
+// answering returns the open question that msg answers, if there is one.
+func (g *guard) answering(msg rpccp.Message, page *nodeservice.Handout) *question {
 	if msg.Which() != rpccp.Message_Which_return {
-		return
+		return nil
 	}
 	ret, err := msg.Return()
 	if err != nil {
-		return
+		return nil
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	q := g.questions[ret.AnswerId()]
 	if q == nil || q.returned {
-		return
+		return nil
 	}
 	q.returned = true
 	close(q.sent)
-	if q.finished {
-		delete(g.questions, ret.AnswerId())
-	}
 	if g.calls--; g.calls == 0 && g.idle != nil {
 		close(g.idle)
 		g.idle = nil
 	}
+	if q.finished {
+		delete(g.questions, ret.AnswerId())
+		return nil
+	}
+	if ret.Which() == rpccp.Return_Which_results {
+		q.page = page
+	}
+	return q
+}
+
+// sent notes where in the stream a Return ends.
+func (g *guard) sent(q *question, end int64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	q.end = end
 }
 
 // inFlight counts the calls that have not been answered.

@@ -224,7 +224,7 @@ func TestVersion0(t *testing.T) {
 	node := &scriptedNode{}
 	var fetched nodeservice.FetchRequest
 	node.session.fetch = func(_ context.Context, r nodeservice.FetchRequest) (nodeservice.Page, error) {
-		fetched = r
+		fetched, fetched.Consumer = r, nil
 		return nodeservice.Page{Messages: []nodeservice.Message{{Seq: 1, Payload: []byte("a")}, {Seq: 2, Payload: []byte("b")}}}, nil
 	}
 	id := newIdentity(t)

@@ -94,12 +94,20 @@ func fetch[R fetchResults](
 ) error {
 	meter, reserved := o.conn.wire.meter, 0
 	defer func() { meter.give(reserved) }()
+	var handed *nodeservice.Handout // until a message carries it
+	defer func() {
+		if handed != nil {
+			handed.Lost()
+		}
+	}()
+	req.Consumer = &o.conn.arrivals.consumer
 	return answer(ctx, o, r, alloc,
 		func(ctx context.Context, s nodeservice.Session) (nodeservice.Page, error) {
 			page, err := s.Fetch(ctx, req)
 			if err != nil {
 				return page, err
 			}
+			handed = page.Handout
 			size := pageSize(page)
 			if err := meter.reserve(ctx, size); err != nil {
 				return page, err
@@ -108,6 +116,9 @@ func fetch[R fetchResults](
 			return page, nil
 		},
 		func(res R, page nodeservice.Page) error {
+			if carry(res.Message(), handed) {
+				handed = nil
+			}
 			if r.version == 0 {
 				return encodePayloads(res.NewPayloads, page)
 			}

@@ -2,6 +2,7 @@ package noderpc
 
 import (
 	"bufio"
+	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -10,6 +11,8 @@ import (
 	"capnproto.org/go/capnp/v3"
 	"capnproto.org/go/capnp/v3/rpc/transport"
 	rpccp "capnproto.org/go/capnp/v3/std/capnp/rpc"
+
+	"github.com/quicproquo/node/nodeservice"
 )
 
 // messageCost is charged for every message besides its bytes: the runtime's own
@@ -56,8 +59,12 @@ func newWire(conn net.Conn, maxFrame int, m *meter, t timeouts) *wire {
 func (w *wire) RecvMessage() (transport.IncomingMessage, error) {
 	in, err := w.receive()
 	if err != nil {
+		w.ended(err == io.EOF)
 		w.broken.Store(true)
 		return nil, err
+	}
+	if in.msg.Which() == rpccp.Message_Which_abort {
+		w.farewell()
 	}
 	return in, nil
 }
@@ -189,10 +196,16 @@ func (o *outgoing) Send() error {
 		o.wire.cut()
 		return err
 	}
-	if o.wire.guard != nil {
-		o.wire.guard.sending(o.msg)
+	if o.wire.guard == nil {
+		_, err := o.wire.out.send(raw)
+		return err
 	}
-	return o.wire.out.send(raw)
+	q := o.wire.guard.sending(o.msg, o.arena.page)
+	end, err := o.wire.out.send(raw)
+	if err == nil && q != nil {
+		o.wire.guard.sent(q, end)
+	}
+	return err // if there is one the connection ends, and with it what it carried is given back
 }
 
 func (o *outgoing) Release() {
@@ -229,6 +242,7 @@ type meteredArena struct {
 	capnp.Arena
 	meter   *meter
 	charged atomic.Int64
+	page    *nodeservice.Handout // that the message carries; owned by its handler, then by Send
 }
 
 // settle charges what the message has grown by since it was last charged.
