@@ -22,11 +22,11 @@ import (
 	"github.com/quicproquo/node/nodeservice/noderpc"
 )
 
-// cppAudience is what the clients in C++ are configured for.
-const cppAudience = "https://node.example"
+// peerAudience is what the clients of schema/testdata are configured for.
+const peerAudience = "https://node.example"
 
-// cppNode is a node that clients in C++ talk with, through three listeners.
-type cppNode struct {
+// peerNode is a node that they talk with, through three listeners.
+type peerNode struct {
 	core        *nodeservice.Service
 	plain       *net.TCPAddr
 	socket      string
@@ -35,16 +35,16 @@ type cppNode struct {
 	keys        *identity.SigningKeys
 }
 
-// newCppNode lets a connection hold few sessions, so that a client that does not
+// newPeerNode lets a connection hold few sessions, so that a client that does not
 // release them is found out.
-func newCppNode(t *testing.T) *cppNode {
+func newPeerNode(t *testing.T) *peerNode {
 	keys, err := identity.GenerateSigningKeys()
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := &cppNode{keys: keys}
+	n := &peerNode{keys: keys}
 	n.core, err = nodeservice.New(nodeservice.Config{
-		Store: openPebble(t), Secret: make([]byte, 32), Keys: keys, PublicURL: cppAudience,
+		Store: openPebble(t), Secret: make([]byte, 32), Keys: keys, PublicURL: peerAudience,
 		Quotas: nodeservice.DefaultQuotas(), Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
@@ -59,7 +59,7 @@ func newCppNode(t *testing.T) *cppNode {
 	return n
 }
 
-func (n *cppNode) listen(t *testing.T, server *noderpc.Server) {
+func (n *peerNode) listen(t *testing.T, server *noderpc.Server) {
 	dir, err := os.MkdirTemp("", "qpq") // t.TempDir is too long for the name of a socket
 	if err != nil {
 		t.Fatal(err)
@@ -115,9 +115,9 @@ func newPeople(t *testing.T) people {
 	return all
 }
 
-func (n *cppNode) token(t *testing.T, of *identity.PrivateKey) string {
+func (n *peerNode) token(t *testing.T, of *identity.PrivateKey) string {
 	t.Helper()
-	issuer := identity.NewIssuer(identity.IssuerConfig{URL: cppAudience, Keys: n.keys, TTL: 15 * time.Minute})
+	issuer := identity.NewIssuer(identity.IssuerConfig{URL: peerAudience, Keys: n.keys, TTL: 15 * time.Minute})
 	token, _, err := issuer.Mint(of.Public(), time.Now())
 	if err != nil {
 		t.Fatal(err)
@@ -126,7 +126,7 @@ func (n *cppNode) token(t *testing.T, of *identity.PrivateKey) string {
 }
 
 // session is a person's, past the doors.
-func (n *cppNode) session(t *testing.T, of *identity.PrivateKey) nodeservice.Session {
+func (n *peerNode) session(t *testing.T, of *identity.PrivateKey) nodeservice.Session {
 	t.Helper()
 	session, err := n.core.Authenticate(t.Context(), nodeservice.Origin{Door: "direct"}, n.token(t, of))
 	if err != nil {
@@ -138,7 +138,7 @@ func (n *cppNode) session(t *testing.T, of *identity.PrivateKey) nodeservice.Ses
 
 // fill puts messages into bob's queue of before channels, from as many senders as
 // it takes.
-func (n *cppNode) fill(t *testing.T, who people, messages int) {
+func (n *peerNode) fill(t *testing.T, who people, messages int) {
 	t.Helper()
 	var sender nodeservice.Session
 	for i := range messages {
@@ -155,7 +155,7 @@ func (n *cppNode) fill(t *testing.T, who people, messages int) {
 }
 
 // waitEmpty returns once nothing is left in bob's queue of before channels.
-func (n *cppNode) waitEmpty(t *testing.T, who people) {
+func (n *peerNode) waitEmpty(t *testing.T, who people) {
 	t.Helper()
 	bob := n.session(t, who["bob"])
 	for {
