@@ -6,8 +6,7 @@
 // testdata/schema0 is the frozen version 0, which old clients were built from,
 // testdata/released is version 1 as of its last release, and a test compares today's
 // schema with both. testdata/golden pins the bytes of every struct and parameter
-// list; testdata/cpp and testdata/js
-// are clients that share no code with us.
+// list; testdata/cpp and testdata/js are clients that share no code with us.
 package schema
 
 //go:generate ./generate.sh
