@@ -136,7 +136,7 @@ func (b *Bus) retell(ctx context.Context) {
 		}
 		for i, s := range b.local.Subscriptions() {
 			if i%atOnce == atOnce-1 {
-				pause(ctx, apart)
+				rest(ctx, apart)
 			}
 			s.DeliverAll()
 		}
@@ -151,8 +151,8 @@ func signal(c chan struct{}) {
 	}
 }
 
-// pause waits for d to twice d, or until ctx ends.
-func pause(ctx context.Context, d time.Duration) {
+// rest waits for d to twice d, or until ctx ends.
+func rest(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d + mathrand.N(d))
 	defer timer.Stop()
 	select {

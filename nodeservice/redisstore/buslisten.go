@@ -34,7 +34,7 @@ func (b *Bus) listen(ctx context.Context, channel string, heard chan<- struct{})
 			b.log.Warn("hints of other nodes are not heard, which delays deliveries; trying again", "channel", channel, "cause", err)
 		}
 		deaf = true
-		pause(ctx, busRetry)
+		rest(ctx, busRetry)
 		if b.client.cluster != nil {
 			b.client.cluster.ReloadState(ctx) // the channel's shard may be another now
 		}

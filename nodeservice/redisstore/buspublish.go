@@ -18,9 +18,9 @@ func (b *Bus) publish(ctx context.Context) {
 		hints, all := b.take()
 		if err := b.send(ctx, encodeHints(b.node, hints, all)); err != nil {
 			b.putBack(hints, all)
-			pause(ctx, busRetry)
+			rest(ctx, busRetry)
 		}
-		pause(ctx, publishPause)
+		rest(ctx, publishPause)
 	}
 }
 

@@ -48,7 +48,7 @@ func (c *Client) Await(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return err
 		}
-		pause(ctx, 250*time.Millisecond)
+		rest(ctx, 250*time.Millisecond)
 		if ctx.Err() != nil {
 			return err
 		}
