@@ -19,18 +19,25 @@ export async function launch() {
 /**
  * Watches what a page does that it should not: errors on the console, exceptions,
  * violations of its policy, requests to other origins, answers that are errors.
+ * `expected` matches complaints that a test brings about on purpose.
  */
-export async function watch(page, origin) {
+export async function watch(page, origin, expected = /(?!)/) {
   const complaints = [];
+  const complain = (text) => {
+    if (!expected.test(text)) complaints.push(text);
+  };
   page.on('console', (m) => {
-    if (m.type() === 'error' || m.type() === 'warning') complaints.push(`console: ${m.text()}`);
+    if (m.type() === 'error' || m.type() === 'warning') complain(`console: ${m.text()}`);
   });
-  page.on('pageerror', (e) => complaints.push(`exception: ${e.message}`));
+  page.on('pageerror', (e) => complain(`exception: ${e.message}`));
   page.on('request', (r) => {
-    if (new URL(r.url()).origin !== origin) complaints.push(`request to ${r.url()}`);
+    if (new URL(r.url()).origin !== origin) complain(`request to ${r.url()}`);
+  });
+  page.on('websocket', (s) => {
+    if (new URL(s.url()).host !== new URL(origin).host) complain(`WebSocket to ${s.url()}`);
   });
   page.on('response', (r) => {
-    if (r.status() >= 400) complaints.push(`${r.status()} for ${r.url()}`);
+    if (r.status() >= 400) complain(`${r.status()} for ${r.url()}`);
   });
   await page.exposeFunction('reportViolation', (text) => complaints.push(`violation: ${text}`));
   await page.addInitScript(() => {

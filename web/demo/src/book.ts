@@ -1,0 +1,62 @@
+import type { Profile } from './model.js';
+
+/** What a profile remembers of a person. */
+export interface Contact {
+  /** What the profile's owner calls them; empty: what they call themselves. */
+  readonly name: string;
+  /** Whether the safety number was compared. */
+  readonly compared: boolean;
+}
+
+const database = 'quicproquo-chat';
+
+/** The profiles of this device, and whom they know, in IndexedDB. Keys and messages are kept elsewhere, sealed. */
+export class Book {
+  readonly #database: IDBDatabase;
+
+  private constructor(opened: IDBDatabase) {
+    this.#database = opened;
+  }
+
+  static async open(): Promise<Book> {
+    const opening = indexedDB.open(database, 1);
+    opening.onupgradeneeded = () => {
+      opening.result.createObjectStore('profiles', { keyPath: 'id' });
+      opening.result.createObjectStore('contacts');
+    };
+    return new Book(await result(opening));
+  }
+
+  /** All profiles, the oldest first. */
+  async profiles(): Promise<Profile[]> {
+    const all = await result(this.#database.transaction('profiles').objectStore('profiles').getAll()) as Profile[];
+    return all.sort((a, b) => a.createdAt - b.createdAt);
+  }
+
+  async addProfile(profile: Profile): Promise<void> {
+    await result(this.#write('profiles').add(profile));
+  }
+
+  /** All that a profile knows, by address. */
+  async contacts(profile: string): Promise<Map<string, Contact>> {
+    const range = IDBKeyRange.bound([profile], [profile, []]);
+    const kept = this.#database.transaction('contacts').objectStore('contacts');
+    const [keys, values] = await Promise.all([result(kept.getAllKeys(range)), result(kept.getAll(range))]);
+    return new Map(keys.map((key, i) => [(key as [string, string])[1], values[i] as Contact]));
+  }
+
+  async putContact(profile: string, peer: string, contact: Contact): Promise<void> {
+    await result(this.#write('contacts').put(contact, [profile, peer]));
+  }
+
+  #write(store: 'profiles' | 'contacts'): IDBObjectStore {
+    return this.#database.transaction(store, 'readwrite', { durability: 'strict' }).objectStore(store);
+  }
+}
+
+function result<T>(request: IDBRequest<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error ?? new Error('IndexedDB failed'));
+  });
+}

@@ -1,0 +1,168 @@
+import { Client, Identity } from '@quicproquo/client';
+import { IndexedDBStore, Messenger } from '@quicproquo/client/mls';
+import type { Conversation, Entry } from '@quicproquo/client/mls';
+import type { Book, Contact } from './book.js';
+import { pack } from './envelope.js';
+import { claimedName, lastOf, linesOf } from './lines.js';
+import { shortAddress } from './link.js';
+import type { Invitation } from './link.js';
+import type { Overview, Profile, Summary, Talk } from './model.js';
+import { sentenceOf, standingOf } from './sentences.js';
+
+export interface ChatOptions {
+  readonly book: Book;
+  readonly profile: Profile;
+  /** Wait for the tab that has the profile open. */
+  readonly wait?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+/** A profile that is open in this tab: what the screens read and do. */
+export class Chat {
+  readonly profile: Profile;
+  readonly address: string;
+  readonly #book: Book;
+  readonly #client: Client;
+  readonly #messenger: Messenger;
+  /** By address; owned by this tab while it has the profile. */
+  readonly #contacts: Map<string, Contact>;
+  /** What was read back of conversations, by address: entries before those that the messenger holds. */
+  readonly #earlier = new Map<string, { entries: Entry[]; more: boolean }>();
+  /** Static after `onChange`, which the screen calls once. */
+  #changed: () => void = () => {};
+  #stopped: (problem: Error | undefined) => void = () => {};
+
+  private constructor({ book, profile }: ChatOptions, client: Client, messenger: Messenger, contacts: Map<string, Contact>) {
+    this.profile = profile;
+    this.address = messenger.address;
+    this.#book = book;
+    this.#client = client;
+    this.#messenger = messenger;
+    this.#contacts = contacts;
+  }
+
+  /** Opens a profile, at the node that served this page. Rejects with `profile_in_use` where another tab has it. */
+  static async open(options: ChatOptions): Promise<Chat> {
+    const { id } = options.profile;
+    const identity = await Identity.open({ name: id }) ?? await Identity.generate({ name: id });
+    const client = new Client({ url: new URL('.', location.href).href.replace(/\/$/, ''), identity });
+    const store = new IndexedDBStore({ database: `quicproquo-mls-${id}` });
+    const { wait, signal } = options;
+    try {
+      const messenger = await Messenger.open({ client, identity, store, wait, signal });
+      return new Chat(options, client, messenger, await options.book.contacts(id));
+    } catch (error) {
+      client.close();
+      store.close();
+      throw error;
+    }
+  }
+
+  /** Calls back after anything that the screen shows has changed, and once if it stops by itself. */
+  onChange(changed: () => void, stopped: (problem: Error | undefined) => void): void {
+    this.#changed = changed;
+    this.#stopped = stopped;
+    this.#client.onState(() => this.#changed());
+    this.#messenger.subscribe((event) => {
+      if (event.type === 'closed') this.#stopped(event.error);
+      else this.#changed();
+    });
+  }
+
+  overview(): Overview {
+    return {
+      profile: this.profile, address: this.address, connection: this.#client.state,
+      conversations: this.#messenger.conversations().map((conversation) => this.#summary(conversation)),
+    };
+  }
+
+  /** The conversation with an address; undefined if there is none. */
+  talk(peer: string): Talk | undefined {
+    const conversation = this.#find(peer);
+    if (!conversation) return undefined;
+    const { entries } = conversation;
+    const earlier = this.#earlier.get(peer);
+    return {
+      ...this.#summary(conversation), standing: standingOf(conversation.state, conversation.problem),
+      open: conversation.state !== 'closed',
+      lines: linesOf([...earlier?.entries ?? [], ...entries]),
+      more: earlier?.more ?? entries.length >= 500,
+    };
+  }
+
+  /** Begins a conversation, or finds the one that there is. Rejects with what is wrong. */
+  async start({ address, name }: Invitation): Promise<void> {
+    await this.#messenger.start(address);
+    const known = this.#contacts.get(address);
+    if (name !== '' && name !== known?.name) await this.rename(address, name);
+    this.#changed();
+  }
+
+  /** Resolves once the text is kept durably on this device; it is sent when that is possible. */
+  async send(peer: string, text: string): Promise<void> {
+    await this.#find(peer)?.send(pack({ text, name: this.profile.name }));
+  }
+
+  /** Reads back what is older than what is shown. */
+  async showEarlier(peer: string): Promise<void> {
+    const conversation = this.#find(peer);
+    const known = this.#earlier.get(peer)?.entries ?? [];
+    const first = [...known, ...conversation?.entries ?? []].find((entry) => entry.seq !== undefined)?.seq;
+    if (!conversation || first === undefined) return;
+    const entries = await conversation.earlier(first, 200);
+    this.#earlier.set(peer, { entries: [...entries, ...known], more: entries.length === 200 });
+    this.#changed();
+  }
+
+  async markRead(peer: string): Promise<void> {
+    const conversation = this.#find(peer);
+    if (conversation && conversation.unread > 0) await conversation.markRead();
+  }
+
+  rename(peer: string, name: string): Promise<void> {
+    return this.#note(peer, { name });
+  }
+
+  setCompared(peer: string, compared: boolean): Promise<void> {
+    return this.#note(peer, { compared });
+  }
+
+  /** What the details show beside the summary. */
+  security(peer: string): { safetyNumber: string; epoch: number | undefined } | undefined {
+    const conversation = this.#find(peer);
+    return conversation && { safetyNumber: conversation.safetyNumber, epoch: conversation.epoch };
+  }
+
+  /** Gives back what became of it, in a sentence. */
+  async updateKeys(peer: string): Promise<string> {
+    try {
+      await this.#find(peer)?.updateKeys();
+      return 'Fresh keys are in force';
+    } catch (error) {
+      return sentenceOf(error);
+    }
+  }
+
+  /** Gives the profile back to other tabs. */
+  async close(): Promise<void> {
+    await this.#messenger.close();
+    this.#client.close();
+  }
+
+  #find(peer: string): Conversation | undefined {
+    return this.#messenger.conversations().find((conversation) => conversation.peer === peer);
+  }
+
+  #summary({ peer, unread, entries }: Conversation): Summary {
+    const contact = this.#contacts.get(peer);
+    const name = contact?.name || claimedName(entries) || shortAddress(peer);
+    return { peer, name, compared: contact?.compared ?? false, unread, last: lastOf(entries) };
+  }
+
+  async #note(peer: string, change: Partial<Contact>): Promise<void> {
+    const contact = { name: '', compared: false, ...this.#contacts.get(peer), ...change };
+    this.#contacts.set(peer, contact);
+    this.#changed();
+    await this.#book.putContact(this.profile.id, peer, contact);
+  }
+}

@@ -1,0 +1,43 @@
+import type { Entry, Notice } from '@quicproquo/client/mls';
+import { unpack } from './envelope.js';
+import type { Line } from './model.js';
+
+/** A transcript's entries as the screen shows them. */
+export function linesOf(entries: readonly Entry[]): Line[] {
+  return entries.map((entry) => {
+    const at = entry.time.getTime();
+    if (entry.kind === 'notice') return { kind: 'notice', id: entry.id, at, sort: entry.notice, text: sentenceOf(entry) };
+    return { kind: 'text', id: entry.id, at, mine: entry.direction === 'out', text: unpack(entry.text).text, delivery: entry.delivery };
+  });
+}
+
+function sentenceOf({ notice, from, seq }: Notice): string {
+  switch (notice) {
+    case 'gap': return from === seq
+      ? 'A message may be missing here: it waited too long at the node.'
+      : `Up to ${seq - from + 1} messages may be missing here: they waited too long at the node.`;
+    case 'undecryptable': return 'Something came that cannot be read. If it mattered, ask for it again.';
+    case 'refused': return 'Something came that does not belong into this conversation, and was refused.';
+    case 'reestablished': return 'The encryption was set up anew. What was under way just then may be lost.';
+  }
+}
+
+/** What a list shows of the latest entry. */
+export function lastOf(entries: readonly Entry[]): { text: string; at: number } | undefined {
+  const last = entries.at(-1);
+  if (!last) return undefined;
+  const [line] = linesOf([last]);
+  const text = line?.kind === 'text' && line.mine ? `You: ${line.text}` : line?.text ?? '';
+  return { text, at: last.time.getTime() };
+}
+
+/** What the other calls themself, by the latest message that says so. */
+export function claimedName(entries: readonly Entry[]): string | undefined {
+  for (let i = entries.length - 1; i >= 0; i--) {
+    const entry = entries[i];
+    if (entry?.kind !== 'message' || entry.direction === 'out') continue;
+    const { name } = unpack(entry.text);
+    if (name !== undefined) return name;
+  }
+  return undefined;
+}

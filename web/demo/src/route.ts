@@ -1,0 +1,19 @@
+import { isAddress, parseInvitation } from './link.js';
+import type { Invitation } from './link.js';
+
+/** What the fragment of the page's address asks to be shown; the back button goes through these. */
+export type Route =
+  | { readonly show: 'list' }
+  | { readonly show: 'talk'; readonly peer: string }
+  | { readonly show: 'invitation'; readonly invitation: Invitation };
+
+export function parseRoute(fragment: string): Route {
+  const peer = /^#\/with\/([^/]+)$/.exec(fragment)?.[1];
+  if (peer !== undefined && isAddress(peer)) return { show: 'talk', peer };
+  const invitation = fragment.startsWith('#to=') ? parseInvitation(fragment) : undefined;
+  return invitation ? { show: 'invitation', invitation } : { show: 'list' };
+}
+
+export function fragmentOf(peer: string): string {
+  return `#/with/${peer}`;
+}

@@ -1,0 +1,117 @@
+import type { Chat } from './chat.js';
+import type { Invitation } from './link.js';
+import { fragmentOf, parseRoute } from './route.js';
+import { sentenceOf } from './sentences.js';
+import { openAddressDialog } from './view/addressdialog.js';
+import { openDetailsDialog } from './view/detailsdialog.js';
+import { ShellView } from './view/shell.js';
+import type { PaneActions } from './view/pane.js';
+import { openStartDialog } from './view/startdialog.js';
+
+/** Joins an open profile with its screen: what changes is shown, what is done is passed on. */
+export class Screen {
+  readonly #chat: Chat;
+  readonly #shell: ShellView;
+  readonly #ended = new AbortController();
+  /** Whether a redraw is due: many changes at once are drawn once. */
+  #due = false;
+
+  constructor(chat: Chat, leave: () => void) {
+    this.#chat = chat;
+    this.#shell = new ShellView(chat.overview(), {
+      leave,
+      showAddress: () => openAddressDialog({ address: chat.address, name: chat.profile.name }),
+      startConversation: () => this.#start(),
+      paneActions: (peer) => this.#paneActions(peer),
+    });
+    const { signal } = this.#ended;
+    addEventListener('hashchange', () => this.#follow(), { signal });
+    document.addEventListener('visibilitychange', () => this.draw(), { signal });
+  }
+
+  get element(): HTMLElement {
+    return this.#shell.element;
+  }
+
+  /** To be called once the screen is on the page. */
+  begin(): void {
+    this.#follow();
+  }
+
+  end(): void {
+    this.#ended.abort();
+    for (const dialog of document.querySelectorAll('dialog')) dialog.close();
+  }
+
+  /** Shows what has changed, soon. */
+  draw(): void {
+    if (this.#due) return;
+    this.#due = true;
+    setTimeout(() => {
+      this.#due = false;
+      if (!this.#ended.signal.aborted) this.#drawNow();
+    });
+  }
+
+  #drawNow(): void {
+    const route = parseRoute(location.hash);
+    const talk = route.show === 'talk' ? this.#chat.talk(route.peer) : undefined;
+    this.#shell.update(this.#chat.overview(), talk);
+    if (talk && document.visibilityState === 'visible') void this.#chat.markRead(talk.peer);
+  }
+
+  #follow(): void {
+    const route = parseRoute(location.hash);
+    this.#drawNow();
+    if (route.show !== 'invitation') return;
+    history.replaceState(null, '', '#/');
+    this.#invited(route.invitation);
+  }
+
+  /** A link was followed: to one who is known already it leads at once, to another after a question. */
+  #invited(invitation: Invitation): void {
+    const { address } = invitation;
+    if (address === this.#chat.address) openAddressDialog({ address, name: this.#chat.profile.name });
+    else if (this.#chat.talk(address)) location.hash = fragmentOf(address);
+    else this.#start(invitation);
+  }
+
+  #start(given?: Invitation): void {
+    openStartDialog(async (invitation) => {
+      try {
+        await this.#chat.start(invitation);
+      } catch (error) {
+        return sentenceOf(error);
+      }
+      location.hash = fragmentOf(invitation.address);
+      return undefined;
+    }, given);
+  }
+
+  #paneActions(peer: string): PaneActions {
+    return {
+      send: async (text) => {
+        try {
+          await this.#chat.send(peer, text);
+          return undefined;
+        } catch (error) {
+          return sentenceOf(error);
+        }
+      },
+      showEarlier: () => void this.#chat.showEarlier(peer),
+      showDetails: () => this.#showDetails(peer),
+    };
+  }
+
+  #showDetails(peer: string): void {
+    const talk = this.#chat.talk(peer);
+    const security = this.#chat.security(peer);
+    if (!talk || !security) return;
+    openDetailsDialog({
+      peer, name: talk.name, compared: talk.compared, ...security,
+      rename: (name) => void this.#chat.rename(peer, name),
+      setCompared: (compared) => void this.#chat.setCompared(peer, compared),
+      updateKeys: () => this.#chat.updateKeys(peer),
+    });
+  }
+}

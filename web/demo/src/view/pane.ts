@@ -1,0 +1,58 @@
+import type { Talk } from '../model.js';
+import { avatar } from './avatar.js';
+import { ComposerView } from './composer.js';
+import { h, setText } from './element.js';
+import { icon } from './icon.js';
+import { TranscriptView } from './transcript.js';
+
+export interface PaneActions {
+  /** Gives back what is wrong, in a sentence, if the text was not taken. */
+  send(text: string): Promise<string | undefined>;
+  showEarlier(): void;
+  showDetails(): void;
+}
+
+/** One conversation. Another one gets a pane of its own, so that nothing is read out that came long ago. */
+export class PaneView {
+  readonly peer: string;
+  readonly element: HTMLElement;
+  readonly #name = h('h2', { tabindex: '-1' });
+  readonly #shield = icon('shield', 'Safety number compared');
+  readonly #standing = h('p', { class: 'standing', role: 'status' });
+  readonly #transcript: TranscriptView;
+  readonly #composer: ComposerView;
+
+  constructor(talk: Talk, actions: PaneActions) {
+    this.peer = talk.peer;
+    this.#transcript = new TranscriptView(talk.name, actions.showEarlier);
+    this.#composer = new ComposerView(talk.name, actions.send);
+    this.element = h('section', { class: 'pane', 'aria-label': `Conversation with ${talk.name}` },
+      h('header', {},
+        h('a', { class: 'back', href: '#/', 'aria-label': 'All conversations' }, icon('back')),
+        avatar(talk.peer), this.#name, this.#shield,
+        h('button', { type: 'button', class: 'quiet', onclick: actions.showDetails }, 'Safety')),
+      this.#transcript.element, this.#standing, this.#composer.element);
+    this.update(talk);
+  }
+
+  update(talk: Talk): void {
+    setText(this.#name, talk.name);
+    this.#shield.toggleAttribute('hidden', !talk.compared);
+    this.#transcript.update(talk.lines, talk.more);
+    setText(this.#standing, talk.standing ?? '');
+    this.#composer.element.hidden = !talk.open;
+  }
+
+  /** To be called once the pane is on the page. */
+  shown(): void {
+    this.#transcript.toEnd();
+    if (matchMedia('(hover: hover)').matches) this.#composer.focus();
+    else this.#name.focus(); // no keyboard that covers half of a phone, unasked
+  }
+}
+
+/** Where no conversation is chosen. */
+export function emptyPane(): HTMLElement {
+  return h('section', { class: 'pane empty', 'aria-label': 'No conversation' },
+    h('p', {}, 'What is said here is read by two people.'));
+}

@@ -1,0 +1,117 @@
+import type { DeliveryState } from '@quicproquo/client/mls';
+import type { Line, NoticeLine, TextLine } from '../model.js';
+import { h } from './element.js';
+import { icon } from './icon.js';
+import type { IconName } from './icon.js';
+import { KeyedList } from './keyedlist.js';
+import type { Row } from './keyedlist.js';
+import { dayOf, momentOf, timeOf } from './times.js';
+
+/** A line with what its neighbours make of it. */
+interface Placed {
+  readonly line: Line;
+  /** The day, above its first line. */
+  readonly day: string | undefined;
+  /** Whether the same person goes on. */
+  readonly follows: boolean;
+}
+
+/** The lines of one conversation: a log, to which what comes is read out. One for each conversation that is shown. */
+export class TranscriptView {
+  readonly element: HTMLElement;
+  readonly #list: KeyedList<Placed>;
+  readonly #earlier: HTMLButtonElement;
+  readonly #scroller: HTMLElement;
+
+  constructor(name: string, showEarlier: () => void) {
+    const log = h('div', { class: 'lines', role: 'log', 'aria-label': `Messages with ${name}` });
+    this.#earlier = h('button', { type: 'button', class: 'quiet earlier', hidden: true, onclick: showEarlier }, 'Show earlier messages');
+    this.#scroller = h('div', { class: 'transcript', tabindex: '0', role: 'region', 'aria-label': `Conversation with ${name}` }, this.#earlier, log);
+    this.element = this.#scroller;
+    this.#list = new KeyedList(log, (placed) => placed.line.id, rowOf);
+  }
+
+  update(lines: readonly Line[], more: boolean): void {
+    const atEnd = this.#isAtEnd();
+    this.#earlier.hidden = !more;
+    this.#list.update(lines.map((line, i) => place(line, lines[i - 1])));
+    if (atEnd) this.toEnd();
+  }
+
+  /** Shows the latest line. */
+  toEnd(): void {
+    this.#scroller.scrollTop = this.#scroller.scrollHeight;
+  }
+
+  /** Whether the reader follows along, and did not scroll back to read. */
+  #isAtEnd(): boolean {
+    const { scrollTop, scrollHeight, clientHeight } = this.#scroller;
+    return scrollHeight - scrollTop - clientHeight < 80;
+  }
+}
+
+function place(line: Line, before: Line | undefined): Placed {
+  const day = dayOf(line.at);
+  const newDay = before === undefined || dayOf(before.at) !== day;
+  const follows = !newDay && line.kind === 'text' && before.kind === 'text' && before.mine === line.mine
+    && line.at - before.at < 5 * 60_000;
+  return { line, day: newDay ? day : undefined, follows };
+}
+
+function rowOf(first: Placed): Row<Placed> {
+  const day = h('p', { class: 'day' });
+  const inner = first.line.kind === 'text' ? new TextRow(first.line) : new NoticeRow(first.line);
+  const element = h('div', { class: 'line' }, day, inner.element);
+  return {
+    element,
+    update({ line, day: heading, follows }) {
+      day.hidden = heading === undefined;
+      day.textContent = heading ?? '';
+      element.classList.toggle('follows', follows);
+      if (line.kind === 'text' && inner instanceof TextRow) inner.update(line);
+    },
+  };
+}
+
+const deliveries: Record<Exclude<DeliveryState, 'received'>, readonly [IconName, string]> = {
+  queued: ['clock', 'Waiting to be sent'],
+  sent: ['check', 'Sent'],
+  failed: ['alert', 'Not sent'],
+};
+
+class TextRow {
+  readonly element: HTMLElement;
+  readonly #time = h('time', {});
+  readonly #mark = h('span', { class: 'mark' });
+  #shown: string | undefined;
+
+  constructor(line: TextLine) {
+    this.element = h('div', { class: line.mine ? 'bubble mine' : 'bubble theirs' },
+      h('span', { class: 'unseen' }, line.mine ? 'You: ' : 'They: '),
+      h('p', { class: 'text', dir: 'auto' }, line.text),
+      h('span', { class: 'meta' }, this.#time, this.#mark));
+  }
+
+  update({ at, delivery }: TextLine): void {
+    const shown = `${at} ${delivery}`;
+    if (this.#shown === shown) return;
+    this.#shown = shown;
+    this.#time.dateTime = new Date(at).toISOString();
+    this.#time.title = momentOf(at);
+    this.#time.textContent = timeOf(at);
+    this.element.dataset['delivery'] = delivery;
+    if (delivery !== 'received') this.#mark.replaceChildren(icon(...deliveries[delivery]));
+  }
+}
+
+const notices: Record<NoticeLine['sort'], IconName> = {
+  gap: 'gap', undecryptable: 'alert', refused: 'alert', reestablished: 'lock',
+};
+
+class NoticeRow {
+  readonly element: HTMLElement;
+
+  constructor(line: NoticeLine) {
+    this.element = h('p', { class: 'notice', 'data-sort': line.sort }, icon(notices[line.sort]), h('span', {}, line.text));
+  }
+}
