@@ -12,6 +12,9 @@ var drains = []Behaviour{
 	{Name: "two drains at once never return the same message", Needs: Drain, Run: drainsTogether},
 	{Name: "a waiting drain removes what it was woken by", Needs: Drain, Run: drainWaits},
 	{Name: "a drain passes a gap, and finds it once", Needs: Drain, Config: anHour, Run: drainPassesGap},
+	{Name: "of two waiting drains one has the message, and the other waits on", Needs: Drain, Run: drainsWait},
+	{Name: "what was drained stays drained over a restart", Needs: Drain, Run: drainOutlivesRestart},
+	{Name: "a drain goes on behind what a reader that keeps acknowledged", Needs: Drain, Run: drainBesideKeep},
 }
 
 func drainRemoves(w *World) {
@@ -63,7 +66,20 @@ func drainsTogether(w *World) {
 			w.T.Fatalf("three drains found nothing, though %d messages are left", n-before)
 		}
 	}
+	bob.drained(id, n)
 	w.holds(bob.unread(id))
+}
+
+// drained waits until a drain is stored: natively that is once its answer is
+// known to have arrived.
+func (a *Actor) drained(id channelID, through seq) {
+	a.w.T.Helper()
+	f := a.follow(nodeservice.FollowRequest{Channel: id, After: through})
+	f.next() // it follows
+	for acked := a.again().unread(id).Acked; acked < through; {
+		event, _ := await[nodeservice.AckedEvent](f)
+		acked = event.Through
+	}
 }
 
 func drainWaits(w *World) {
@@ -91,4 +107,48 @@ func drainPassesGap(w *World) {
 	equal(w, "acked", page.Acked, 2)
 	_, payload := alice.send(id)
 	w.holds(bob.fetch(nodeservice.FetchRequest{Channel: id, Drain: true}), payload)
+}
+
+func drainsWait(w *World) {
+	alice, bob, id := w.pair()
+	drain := nodeservice.FetchRequest{Channel: id, Drain: true, Wait: time.Minute}
+	one, other := bob.wait(drain), bob.again().wait(drain)
+	_, first := alice.send(id)
+	answer, rest := outcome[nodeservice.Page]{}, other
+	select {
+	case answer = <-one:
+	case answer = <-other:
+		rest = one
+	}
+	w.ok(answer.err)
+	w.holds(answer.value, first)
+	_, second := alice.send(id)
+	answer = <-rest
+	w.ok(answer.err)
+	w.holds(answer.value, second)
+}
+
+func drainOutlivesRestart(w *World) {
+	alice, bob, id := w.pair()
+	payloads := alice.sendAll(id, 3)
+	w.holds(bob.fetch(nodeservice.FetchRequest{Channel: id, Drain: true, Limit: 2}), payloads[:2]...)
+	bob.drained(id, 2)
+	w.Restart()
+	bob.rejoin()
+	w.holds(bob.fetch(nodeservice.FetchRequest{Channel: id, Drain: true}), payloads[2])
+}
+
+// drainBesideKeep: the reader that keeps acknowledges also what is on its way to
+// the one that drains.
+func drainBesideKeep(w *World) {
+	alice, bob, id := w.pair()
+	keeper := bob.again()
+	payloads := alice.sendAll(id, 6)
+	w.holds(bob.fetch(nodeservice.FetchRequest{Channel: id, Drain: true, Limit: 2}), payloads[:2]...)
+	w.holds(keeper.fetch(nodeservice.FetchRequest{Channel: id, AckThrough: 3}), payloads[3:]...)
+	w.holds(bob.fetch(nodeservice.FetchRequest{Channel: id, Drain: true, Limit: 2}), payloads[3:5]...)
+	keeper.ack(id, 5)
+	w.holds(bob.unread(id), payloads[5])
+	w.holds(bob.fetch(nodeservice.FetchRequest{Channel: id, Drain: true}), payloads[5])
+	w.holds(bob.fetch(nodeservice.FetchRequest{Channel: id, Drain: true}))
 }
