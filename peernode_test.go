@@ -33,6 +33,7 @@ type peerNode struct {
 	tls         *net.TCPAddr
 	certificate string // the file of
 	keys        *identity.SigningKeys
+	written     chan int // what is written to connections, in bytes, while there is room
 }
 
 // newPeerNode lets a connection hold few sessions, so that a client that does not
@@ -42,7 +43,7 @@ func newPeerNode(t *testing.T) *peerNode {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := &peerNode{keys: keys}
+	n := &peerNode{keys: keys, written: make(chan int, 64)}
 	n.core, err = nodeservice.New(nodeservice.Config{
 		Store: openPebble(t), Secret: make([]byte, 32), Keys: keys, PublicURL: peerAudience,
 		Quotas: nodeservice.DefaultQuotas(), Log: slog.New(slog.DiscardHandler),
@@ -65,11 +66,11 @@ func (n *peerNode) listen(t *testing.T, server *noderpc.Server) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	plain, encrypted := listen(t), listen(t)
-	socket, err := net.Listen("unix", filepath.Join(dir, "node"))
+	bound, err := net.Listen("unix", filepath.Join(dir, "node"))
 	if err != nil {
 		t.Fatal(err)
 	}
+	var plain, encrypted, socket net.Listener = watched{listen(t), n}, watched{listen(t), n}, watched{bound, n}
 	certificate := selfSigned(t)
 	n.plain, n.tls = plain.Addr().(*net.TCPAddr), encrypted.Addr().(*net.TCPAddr)
 	n.socket, n.certificate = socket.Addr().String(), filepath.Join(dir, "certificate.pem")
@@ -80,6 +81,44 @@ func (n *peerNode) listen(t *testing.T, server *noderpc.Server) {
 	encrypted = tls.NewListener(encrypted, &tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{certificate}})
 	for _, listener := range []net.Listener{plain, socket, encrypted} {
 		t.Cleanup(serving(func() { _ = server.Serve(context.Background(), listener) }, func() { _ = listener.Close() }))
+	}
+}
+
+// watched is a listener whose connections tell what is written to them.
+type watched struct {
+	net.Listener
+	node *peerNode
+}
+
+func (l watched) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	return watchedConn{conn, l.node}, err
+}
+
+type watchedConn struct {
+	net.Conn
+	node *peerNode
+}
+
+func (c watchedConn) Write(data []byte) (int, error) {
+	n, err := c.Conn.Write(data)
+	select {
+	case c.node.written <- n:
+	default: // nobody waits for it
+	}
+	return n, err
+}
+
+// waitWritten returns once so many bytes have been written to connections.
+func (n *peerNode) waitWritten(t *testing.T, bytes int) {
+	t.Helper()
+	for bytes > 0 {
+		select {
+		case more := <-n.written:
+			bytes -= more
+		case <-t.Context().Done():
+			t.Fatal("nothing more is written")
+		}
 	}
 }
 
@@ -146,7 +185,7 @@ func (n *peerNode) fill(t *testing.T, who people, messages int) {
 			sender = n.session(t, newPeople(t)["alice"])
 		}
 		_, err := sender.Enqueue(t.Context(), nodeservice.EnqueueRequest{
-			Legacy: true, Recipient: who["bob"].Public(), Payload: fmt.Appendf(nil, "message %d", i),
+			Legacy: true, Recipient: who["bob"].Public(), Payload: fmt.Appendf(nil, "%500d", i),
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -2,9 +2,11 @@ package node_test
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -42,36 +44,56 @@ func buildPeer(t *testing.T, name string) string {
 	return dir
 }
 
-// run runs a client to its end, and answers what it asks.
-func (n *peerNode) run(t *testing.T, who people, program string, args ...string) {
+// peer is a client that runs.
+type peer struct {
+	cmd     *exec.Cmd
+	lines   *bufio.Scanner // of what it asks and says
+	answers io.Writer
+	failure bytes.Buffer
+}
+
+func startPeer(t *testing.T, program string, args ...string) *peer {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), program, args...)
-	var failure strings.Builder
-	cmd.Stderr = &failure
-	questions, err := cmd.StdoutPipe()
+	p := &peer{cmd: exec.CommandContext(t.Context(), program, args...)}
+	p.cmd.Stderr = &p.failure
+	questions, err := p.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	answers, err := cmd.StdinPipe()
-	if err != nil {
+	if p.answers, err = p.cmd.StdinPipe(); err != nil {
 		t.Fatal(err)
 	}
-	if err := cmd.Start(); err != nil {
+	p.lines = bufio.NewScanner(questions)
+	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	lines := bufio.NewScanner(questions)
-	for lines.Scan() {
-		question, asked := strings.CutPrefix(lines.Text(), "? ")
-		if !asked {
-			t.Log(lines.Text())
-			continue
-		}
-		if _, err := fmt.Fprintf(answers, "%x\n", n.answer(t, who, strings.Fields(question))); err != nil {
-			t.Errorf("answering %q: %v", question, err)
+	return p
+}
+
+// run runs a client to its end, answers what it asks, and returns the last that it
+// said.
+func (n *peerNode) run(t *testing.T, who people, program string, args ...string) (last string) {
+	t.Helper()
+	p := startPeer(t, program, args...)
+	for p.lines.Scan() {
+		question, asked := strings.CutPrefix(p.lines.Text(), "? ")
+		if asked {
+			n.reply(t, p, who, question)
+		} else {
+			last = p.lines.Text()
+			t.Log(last)
 		}
 	}
-	if err := cmd.Wait(); err != nil {
-		t.Fatalf("%v\n%s", err, failure.String())
+	if err := p.cmd.Wait(); err != nil {
+		t.Fatalf("%v\n%s", err, p.failure.String())
+	}
+	return last
+}
+
+func (n *peerNode) reply(t *testing.T, p *peer, who people, question string) {
+	t.Helper()
+	if _, err := fmt.Fprintf(p.answers, "%x\n", n.answer(t, who, strings.Fields(question))); err != nil {
+		t.Errorf("answering %q: %v", question, err)
 	}
 }
 
