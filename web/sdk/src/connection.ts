@@ -62,6 +62,7 @@ export class Connection {
       receive: (frame) => this.#receive(frame),
       attach: (send) => { this.#send = send; },
       room: (channelId) => this.window.room(channelId),
+      freed: () => this.window.freed(),
     };
   }
 

@@ -65,15 +65,21 @@ export class Http {
     }
   }
 
-  /** The answer, its body yet unread. */
+  /** The answer of a node that does not refuse, its body yet unread. */
   async open(request: Request, token: string | undefined, signal: AbortSignal): Promise<Response> {
+    const response = await this.send(request, token, signal);
+    if (!response.ok) throw await problemOf(response, this.#options.clock.now());
+    return response;
+  }
+
+  /** Whatever the answer is. */
+  async send(request: Request, token: string | undefined, signal: AbortSignal): Promise<Response> {
     const { prover } = this.#options;
     let response = await this.#fetch(request, token, signal);
     if (prover?.note(response) && token !== undefined) {
       response = await this.#fetch(request, token, signal); // with the nonce that it wanted; the first had no effect
       prover.note(response);
     }
-    if (!response.ok) throw await problemOf(response, this.#options.clock.now());
     return response;
   }
 
@@ -99,11 +105,11 @@ export class Http {
 }
 
 /** Reads application/problem+json (RFC 9457). What else comes with an error's status is somebody else's, a proxy's perhaps. */
-async function problemOf(response: Response, now: number): Promise<QuicproquoError> {
+export async function problemOf(response: Response, now: number): Promise<QuicproquoError> {
   const { status } = response;
   const retryAfterMs = retryAfter(response.headers.get('Retry-After'), now);
   const body = await readText(response);
-  if (response.headers.get('Content-Type')?.startsWith('application/problem+json')) {
+  if (isProblem(response)) {
     const raw = object<Schemas['Problem']>(parse(body));
     const code = codeOf(text(raw.code));
     if (code === undefined) throw unreadable('the code of an error is unknown');
@@ -114,6 +120,11 @@ async function problemOf(response: Response, now: number): Promise<QuicproquoErr
   }
   const code = status === 429 || status >= 502 ? 'unavailable' : 'internal';
   return new QuicproquoError(code, `the server answered ${status}, not as a node does`, { status, retryAfterMs });
+}
+
+/** Whether an error comes from a node, and not from something between. */
+export function isProblem(response: Response): boolean {
+  return response.headers.get('Content-Type')?.startsWith('application/problem+json') ?? false;
 }
 
 /** Milliseconds of a Retry-After header, which is in seconds or a date (RFC 9110 section 10.2.3). */

@@ -1,6 +1,6 @@
 import { fetchMessages, keyPackageStatus, listChannels, readChannels, readPage, readStocks } from './calls.js';
 import type { ChannelView } from './channel.js';
-import { sleep } from './clock.js';
+import { Scope, sleep } from './clock.js';
 import type { Clock } from './clock.js';
 import { endingOf } from './ending.js';
 import type { Ending } from './ending.js';
@@ -8,7 +8,8 @@ import { asError } from './errors.js';
 import type { Rest } from './rest.js';
 import type { Line, Transport } from './transport.js';
 
-const waitTime = 5_000; // milliseconds: how late a message of a channel may come that was silent
+const shortest = 1_000; // milliseconds between rounds; twice as long after each that brought nothing
+const longest = 5_000; // how late a message of a channel may come that was silent
 const stockEvery = 60_000; // milliseconds between looks at the key packages
 const lowStock = 25;
 
@@ -50,6 +51,7 @@ class Round {
   readonly #cursors = new Map<string, Cursor>();
   #active: string | undefined;
   #stockAt = 0;
+  #pause = shortest; // milliseconds until the next round
 
   constructor(rest: Rest, clock: Clock, line: Line) {
     this.#rest = rest;
@@ -63,7 +65,7 @@ class Round {
     for (;;) {
       const views = await this.#channels();
       signal.throwIfAborted();
-      if (first) this.#line.receive({ type: 'hello', identity: address, pingMs: waitTime });
+      if (first) this.#line.receive({ type: 'hello', identity: address, pingMs: longest });
       for (const view of views) await this.#look(view, first);
       await this.#stock();
       if (first) this.#line.receive({ type: 'caught_up' });
@@ -109,17 +111,21 @@ class Round {
       this.#line.receive(event);
       cursor.seen = event.type === 'gap' ? event.to : event.seq;
       this.#active = channelId;
+      this.#pause = shortest;
     }
     if (!page.more) cursor.done = page.head;
   }
 
   async #wait(): Promise<void> {
+    const ms = this.#pause;
+    this.#pause = Math.min(2 * ms, longest);
     const cursor = this.#cursors.get(this.#active ?? '');
     if (this.#active !== undefined && cursor && this.#line.room(this.#active) > 0) {
-      await this.#fetch(this.#active, cursor, waitTime);
-    } else {
-      await sleep(this.#clock, waitTime, this.#line.signal);
+      return this.#fetch(this.#active, cursor, ms);
     }
+    const scope = new Scope(this.#line.signal);
+    await Promise.race([sleep(this.#clock, ms, scope.signal), this.#line.freed()]);
+    scope.abort();
   }
 
   async #stock(): Promise<void> {

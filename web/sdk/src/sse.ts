@@ -5,7 +5,8 @@ import type { Ending } from './ending.js';
 import { asError, QuicproquoError } from './errors.js';
 import { unreadable } from './fields.js';
 import { decodeFrame, maxFrame } from './frames.js';
-import type { Http } from './http.js';
+import { isProblem, problemOf } from './http.js';
+import type { Http, Request } from './http.js';
 import { openTime, Watchdog } from './transport.js';
 import type { Line, Transport } from './transport.js';
 
@@ -23,26 +24,31 @@ export class EventStreamTransport implements Transport {
   async run(line: Line): Promise<Ending> {
     const scope = new Scope(line.signal);
     const watchdog = new Watchdog(this.#clock, openTime, () => scope.abort());
-    let [answered, greeted] = [false, false];
+    let refused = false; // by a node, who knows why
+    let greeted = false;
+    const greet = (): void => { greeted = true; };
     try {
-      const response = await this.#http.open(
-        { method: 'GET', path: '/v1/stream', headers: { Accept: 'text/event-stream' } }, line.token, scope.signal,
-      );
-      answered = true;
-      return await follow(response, {
-        ...lineWith(line, watchdog, () => { greeted = true; }), signal: scope.signal,
-      }, watchdog);
+      const response = await this.#http.send(request, line.token, scope.signal);
+      refused = isProblem(response) && !elsewhere.includes(response.status);
+      if (!response.ok) throw await problemOf(response, this.#clock.now());
+      const ending = await follow(response, lineWith(line, watchdog, greet), watchdog);
+      return greeted ? ending : { then: 'other', error: ending.error };
     } catch (failure) {
       const ending = endingOf(asError(failure));
-      // What no node says, and what is held up on its way, comes from something between.
-      const between = answered ? !greeted : scope.signal.aborted || isForeign(ending.error);
-      return between ? { then: 'other', error: ending.error } : ending;
+      // What is held up on its way, or answered by something between, may fare better another way.
+      const between = scope.signal.aborted || ending.error.code === 'internal' || ending.error.status !== undefined;
+      return between && !refused && !greeted ? { then: 'other', error: ending.error } : ending;
     } finally {
       watchdog.stop();
       scope.abort(); // lets go of an answer that is not read to its end
     }
   }
 }
+
+const request: Request = { method: 'GET', path: '/v1/stream', headers: { Accept: 'text/event-stream' } };
+
+/** Statuses with which a node would not refuse this request. */
+const elsewhere: readonly number[] = [404, 405, 406, 415, 426];
 
 function lineWith(line: Line, watchdog: Watchdog, greet: () => void): Line {
   return {
@@ -75,11 +81,6 @@ async function follow(response: Response, line: Line, watchdog: Watchdog): Promi
     }
   }
   return last;
-}
-
-/** Statuses with which a node would not refuse this request. */
-function isForeign({ status, code }: QuicproquoError): boolean {
-  return status !== undefined && ([404, 405, 406, 415, 426].includes(status) || code === 'internal');
 }
 
 /** Takes server-sent events apart, of which only the data matters: the frame's type is in it. */

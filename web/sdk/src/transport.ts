@@ -14,6 +14,8 @@ export interface Line {
   attach(send: (frame: ClientFrame) => void): void;
   /** How many more messages of a channel may be delivered: for a transport that asks for them. */
   room(channelId: string): number;
+  /** Resolves when there may be more room. */
+  freed(): Promise<void>;
 }
 
 /** A way in which events come. */

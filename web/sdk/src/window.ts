@@ -7,6 +7,7 @@ const quarter = 4;
 export class Window {
   readonly #channels = new Map<string, Queue>();
   readonly #all = { messages: 0, bytes: 0 };
+  #waiting: (() => void)[] = [];
 
   /** The highest seq that was delivered of a channel, which is as far as may be acknowledged on this connection. */
   delivered(channelId: string): number {
@@ -33,6 +34,12 @@ export class Window {
       this.#all.messages -= 1;
       this.#all.bytes -= first.bytes;
     }
+    this.#waiting.splice(0).forEach((resolve) => resolve());
+  }
+
+  /** Resolves with the next acknowledgement. */
+  freed(): Promise<void> {
+    return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
   /** How many more messages of the channel may come; one always may where none is unacknowledged. */

@@ -402,6 +402,44 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A chat in the browser
+         * @description Two people converse end to end encrypted (MLS) through this node. The page is the browser SDK
+         *     in use; keys and messages stay in the browser, and it asks nobody but this node.
+         */
+        get: operations["demoPage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/demo/{file}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the chat is made of */
+        get: operations["demoFile"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -1875,6 +1913,73 @@ export interface operations {
                     "text/javascript": string;
                     "image/svg+xml": string;
                     "text/html": string;
+                    "text/plain": string;
+                };
+            };
+            304: components["responses"]["PageNotModified"];
+            404: components["responses"]["NoSuchPath"];
+            500: components["responses"]["Internal"];
+        };
+    };
+    demoPage: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description answer 304 if the `ETag` is still this */
+                "If-None-Match"?: components["parameters"]["If-None-Match"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description a page that loads nothing from elsewhere */
+            200: {
+                headers: {
+                    "Content-Security-Policy": components["headers"]["Content-Security-Policy"];
+                    "Referrer-Policy": components["headers"]["Referrer-Policy"];
+                    ETag: components["headers"]["FileTag"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                };
+            };
+            304: components["responses"]["PageNotModified"];
+            500: components["responses"]["Internal"];
+        };
+    };
+    demoFile: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description answer 304 if the `ETag` is still this */
+                "If-None-Match"?: components["parameters"]["If-None-Match"];
+            };
+            path: {
+                /** @description the name of a script, a style sheet, an image or a licence */
+                file: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the file */
+            200: {
+                headers: {
+                    "Content-Security-Policy": components["headers"]["Content-Security-Policy"];
+                    "Referrer-Policy": components["headers"]["Referrer-Policy"];
+                    ETag: components["headers"]["FileTag"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/css": string;
+                    "text/javascript": string;
+                    "image/svg+xml": string;
                     "text/plain": string;
                 };
             };
