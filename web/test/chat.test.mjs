@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import { launch } from './browser.mjs';
 import { Node } from './node.mjs';
@@ -7,7 +8,7 @@ import { Person, mirrored, pair } from './person.mjs';
 let browser, node;
 
 before(async () => {
-  [browser, node] = await Promise.all([launch(), Node.start()]);
+  [browser, node] = await Promise.all([launch(), Node.start('--rate-creates', '0')]);
 });
 
 after(async () => {
@@ -17,14 +18,142 @@ after(async () => {
 
 test('two people converse', async () => {
   const { ada, grace } = await pair(browser, node.origin);
-  await grace.say('one\nof two lines is not sent by Enter'.replace('\n', ' '));
+  await grace.say('third');
+  await ada.sees('third', 'received');
   await ada.say('<b>no markup</b> & "quotes"');
   await grace.sees('<b>no markup</b> & "quotes"', 'received');
-  await ada.sees('first', 'sent');
-  assert.deepEqual(await ada.transcript(), mirrored(await grace.transcript()));
-  assert.deepEqual(await ada.transcript(), [
-    'me: first', 'them: second', 'them: one of two lines is not sent by Enter', 'me: <b>no markup</b> & "quotes"',
-  ]);
+  await ada.sees('<b>no markup</b> & "quotes"', 'sent');
+  assert.deepEqual(await ada.transcript(), ['me: first', 'them: second', 'them: third', 'me: <b>no markup</b> & "quotes"']);
+  assert.deepEqual(await grace.transcript(), mirrored(await ada.transcript()));
   await ada.leave();
   await grace.leave();
+});
+
+test('the list counts what was not read, and so does the title', async () => {
+  const { ada, grace } = await pair(browser, node.origin);
+  await grace.page.goBack();
+  for (const text of ['one', 'two', 'three']) await ada.say(text);
+  const row = grace.page.getByRole('navigation').getByRole('link', { name: /Ada.*3 unread/ });
+  await row.waitFor();
+  await grace.page.waitForFunction(() => document.title === '(3) quicproquo');
+  assert.match(await row.innerText(), /three/);
+  await grace.open('Ada');
+  await grace.sees('three');
+  await grace.page.waitForFunction(() => document.title === 'Ada – quicproquo');
+  await grace.page.locator('.unread').waitFor({ state: 'hidden' });
+  await ada.leave();
+  await grace.leave();
+});
+
+test('a tab is reloaded, and the conversation goes on', async () => {
+  const { ada, grace } = await pair(browser, node.origin);
+  const before = await ada.transcript();
+  await ada.page.reload();
+  await ada.sees('second');
+  assert.deepEqual(await ada.transcript(), before);
+  await grace.say('while you were away');
+  await ada.sees('while you were away', 'received');
+  await ada.say('back');
+  await grace.page.reload();
+  await grace.sees('back');
+  assert.deepEqual(await grace.transcript(), mirrored(await ada.transcript()));
+  await ada.leave();
+  await grace.leave();
+});
+
+test('a link begins a conversation, and leads back to it', async () => {
+  const grace = await Person.arrive(browser, node.origin, 'Grace');
+  const link = await grace.link();
+  assert.match(link, new RegExp(`^${node.origin}/#to=[\\w-]{43}&name=Grace$`));
+  const ada = await Person.arrive(browser, node.origin, 'Ada');
+  await ada.page.goto(link);
+  await ada.page.getByRole('dialog', { name: 'Talk with Grace?' }).waitFor();
+  await ada.page.keyboard.press('Enter'); // the button has the focus
+  await ada.page.getByRole('log', { name: 'Messages with Grace' }).waitFor();
+  await ada.say('by your link');
+  await grace.open('Ada');
+  await grace.sees('by your link');
+  await ada.page.goto(`${node.origin}/#/`);
+  await ada.page.goto(link);
+  await ada.page.getByRole('log', { name: 'Messages with Grace' }).waitFor();
+  assert.equal(await ada.page.getByRole('dialog').count(), 0);
+  await ada.leave();
+  await grace.leave();
+});
+
+test('the keyboard alone is enough', async () => {
+  const grace = await Person.arrive(browser, node.origin, 'Grace');
+  const link = await grace.link();
+  const { page } = await Person.arrive(browser, node.origin, 'Ada', { viewport: { width: 320, height: 640 } });
+  const tabTo = async (name) => {
+    const focused = () => page.evaluate(() => document.activeElement.innerText || document.activeElement.labels?.[0]?.innerText || document.activeElement.ariaLabel);
+    for (let presses = 0; await focused() !== name; presses++) {
+      assert.ok(presses < 20, `${name} cannot be reached`);
+      await page.keyboard.press('Tab');
+    }
+  };
+  await tabTo('New conversation');
+  await page.keyboard.press('Enter');
+  await page.keyboard.insertText(link);
+  await tabTo('Start conversation');
+  await page.keyboard.press('Enter');
+  await page.getByRole('log').waitFor();
+  await tabTo('Message to Grace');
+  await page.keyboard.type('by hand');
+  await page.keyboard.press('Enter');
+  await grace.open('Ada');
+  await grace.sees('by hand');
+  await tabTo('Safety');
+  await page.keyboard.press('Enter');
+  await page.getByRole('dialog').waitFor();
+  await page.keyboard.press('Escape');
+  await tabTo('Safety'); // where the focus was
+  await page.keyboard.press('Shift+Tab');
+  await page.keyboard.press('Enter'); // back
+  await page.getByRole('navigation').waitFor();
+  await page.context().close();
+  await grace.leave();
+});
+
+test('both see the same safety number, and keys can be renewed', async () => {
+  const { ada, grace } = await pair(browser, node.origin);
+  const numbers = [];
+  for (const { page } of [ada, grace]) {
+    await page.getByRole('button', { name: 'Safety' }).click();
+    numbers.push(await page.getByRole('list', { name: 'Safety number' }).getByRole('listitem').allInnerTexts());
+  }
+  assert.deepEqual(numbers[0], numbers[1]);
+  assert.equal(numbers[0].join('').replace(/\D/g, '').length, 60);
+  await ada.page.getByLabel('We have compared it').check();
+  await ada.page.getByRole('button', { name: 'Renew keys' }).click();
+  await ada.page.getByText('Fresh keys are in force').waitFor();
+  await ada.page.getByLabel('What you call them').fill('Grace H.');
+  await ada.page.getByRole('button', { name: 'Close' }).click();
+  await ada.page.getByRole('heading', { level: 2, name: 'Grace H.' }).waitFor();
+  await ada.page.reload();
+  await ada.page.getByRole('link', { name: /Grace H\..*Safety number compared/ }).waitFor();
+  await grace.page.keyboard.press('Escape');
+  await ada.say('under new keys');
+  await grace.sees('under new keys');
+  await grace.say('likewise');
+  await ada.sees('likewise');
+  await ada.leave();
+  await grace.leave();
+});
+
+test('what goes wrong is said in plain sentences', async () => {
+  const ada = await Person.arrive(browser, node.origin, 'Ada', { expected: /^404 for .*claim$|status of 404/ });
+  const own = await ada.link();
+  await ada.page.getByRole('button', { name: 'New conversation' }).click();
+  for (const [address, sentence] of [['nonsense', /This is no address/], [own, /your own address/]]) {
+    await ada.page.getByLabel('Their address').fill(address);
+    await ada.page.getByRole('button', { name: 'Start conversation' }).click();
+    await ada.page.getByRole('alert').filter({ hasText: sentence }).waitFor();
+  }
+  await ada.page.keyboard.press('Escape');
+  await ada.start(generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' }).x); // nobody's
+  await ada.say('is anybody there?');
+  await ada.sees('is anybody there?', 'queued');
+  await ada.page.getByText('its owner has to open this chat once').waitFor();
+  await ada.leave();
 });

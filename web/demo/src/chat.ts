@@ -52,7 +52,7 @@ export class Chat {
       const messenger = await Messenger.open({ client, identity, store, wait, signal });
       return new Chat(options, client, messenger, await options.book.contacts(id));
     } catch (error) {
-      client.close();
+      void client.close();
       store.close();
       throw error;
     }
@@ -114,6 +114,11 @@ export class Chat {
     this.#changed();
   }
 
+  /** Takes a message away that was not sent. */
+  async discard(peer: string, id: string): Promise<void> {
+    await this.#find(peer)?.discard(id);
+  }
+
   async markRead(peer: string): Promise<void> {
     const conversation = this.#find(peer);
     if (conversation && conversation.unread > 0) await conversation.markRead();
@@ -146,7 +151,7 @@ export class Chat {
   /** Gives the profile back to other tabs. */
   async close(): Promise<void> {
     await this.#messenger.close();
-    this.#client.close();
+    await this.#client.close();
   }
 
   #find(peer: string): Conversation | undefined {

@@ -2,13 +2,23 @@ import type { Entry, Notice } from '@quicproquo/client/mls';
 import { unpack } from './envelope.js';
 import type { Line } from './model.js';
 
+/** What was made of entries, which never change: a transcript of hundreds is drawn at every message. */
+const made = new WeakMap<Entry, Line>();
+
 /** A transcript's entries as the screen shows them. */
 export function linesOf(entries: readonly Entry[]): Line[] {
   return entries.map((entry) => {
-    const at = entry.time.getTime();
-    if (entry.kind === 'notice') return { kind: 'notice', id: entry.id, at, sort: entry.notice, text: sentenceOf(entry) };
-    return { kind: 'text', id: entry.id, at, mine: entry.direction === 'out', text: unpack(entry.text).text, delivery: entry.delivery };
+    const line = made.get(entry) ?? lineOf(entry);
+    made.set(entry, line);
+    return line;
   });
+}
+
+function lineOf(entry: Entry): Line {
+  const { id } = entry;
+  const at = entry.time.getTime();
+  if (entry.kind === 'notice') return { kind: 'notice', id, at, sort: entry.notice, text: sentenceOf(entry) };
+  return { kind: 'text', id, at, mine: entry.direction === 'out', text: unpack(entry.text).text, delivery: entry.delivery };
 }
 
 function sentenceOf({ notice, from, seq }: Notice): string {
@@ -26,8 +36,8 @@ function sentenceOf({ notice, from, seq }: Notice): string {
 export function lastOf(entries: readonly Entry[]): { text: string; at: number } | undefined {
   const last = entries.at(-1);
   if (!last) return undefined;
-  const [line] = linesOf([last]);
-  const text = line?.kind === 'text' && line.mine ? `You: ${line.text}` : line?.text ?? '';
+  const line = lineOf(last);
+  const text = line.kind === 'text' && line.mine ? `You: ${line.text}` : line.text;
   return { text, at: last.time.getTime() };
 }
 

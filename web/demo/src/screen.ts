@@ -99,6 +99,7 @@ export class Screen {
         }
       },
       showEarlier: () => void this.#chat.showEarlier(peer),
+      discard: (id) => void this.#chat.discard(peer, id),
       showDetails: () => this.#showDetails(peer),
     };
   }

@@ -35,7 +35,7 @@ export function sentenceOf(error: unknown): string {
   if (error instanceof MessengerError) return ofMessenger[error.code];
   if (!(error instanceof QuicproquoError)) return error instanceof Error ? `${ofCode.internal} (${error.message})` : ofCode.internal;
   const { code, detail } = error;
-  return explained.has(code) ? ofCode[code] : `${ofCode[code]} It says: ${detail}.`;
+  return explained.has(code) ? ofCode[code] : `${ofCode[code]} (${detail})`;
 }
 
 /** Codes whose sentence says it all. */

@@ -2,11 +2,12 @@ import { connectionOf } from '../sentences.js';
 import type { State } from '@quicproquo/client';
 import { h, setText } from './element.js';
 
-/** Says how the connection is, always: a dot and a word for the eye, and a status for screen readers. */
+/** Says how the connection is, always: a dot and a word, and a sentence where it is not as it should be. */
 export class ConnectionView {
   readonly #word = h('span', {});
   readonly element = h('p', { class: 'connection', role: 'status' },
     h('span', { class: 'dot', 'aria-hidden': 'true' }), this.#word);
+  readonly trouble = h('p', { class: 'trouble', role: 'status' });
 
   update(state: State): void {
     const { label, detail } = connectionOf(state);
@@ -15,5 +16,6 @@ export class ConnectionView {
     else delete this.element.dataset['via'];
     this.element.title = detail;
     setText(this.#word, label);
+    setText(this.trouble, state.status === 'retrying' || state.status === 'closed' ? detail : '');
   }
 }

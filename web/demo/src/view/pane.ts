@@ -4,11 +4,11 @@ import { ComposerView } from './composer.js';
 import { h, setText } from './element.js';
 import { icon } from './icon.js';
 import { TranscriptView } from './transcript.js';
+import type { TranscriptActions } from './transcript.js';
 
-export interface PaneActions {
+export interface PaneActions extends TranscriptActions {
   /** Gives back what is wrong, in a sentence, if the text was not taken. */
   send(text: string): Promise<string | undefined>;
-  showEarlier(): void;
   showDetails(): void;
 }
 
@@ -24,7 +24,7 @@ export class PaneView {
 
   constructor(talk: Talk, actions: PaneActions) {
     this.peer = talk.peer;
-    this.#transcript = new TranscriptView(talk.name, actions.showEarlier);
+    this.#transcript = new TranscriptView(talk.name, actions);
     this.#composer = new ComposerView(talk.name, actions.send);
     this.element = h('section', { class: 'pane', 'aria-label': `Conversation with ${talk.name}` },
       h('header', {},

@@ -29,7 +29,7 @@ export class ShellView {
     this.element = h('div', { class: 'shell' },
       h('header', { class: 'me' },
         h('p', { class: 'wordmark' }, mark(), 'quicproquo'),
-        this.#connection.element),
+        this.#connection.element, this.#connection.trouble),
       h('div', { class: 'side' },
         h('div', { class: 'profile' }, avatar(first.address), h('h1', {}, first.profile.name),
           h('button', { type: 'button', class: 'quiet', onclick: actions.leave }, 'Switch')),

@@ -7,6 +7,12 @@ import { KeyedList } from './keyedlist.js';
 import type { Row } from './keyedlist.js';
 import { dayOf, momentOf, timeOf } from './times.js';
 
+export interface TranscriptActions {
+  showEarlier(): void;
+  /** Takes a message away that was not sent. */
+  discard(id: string): void;
+}
+
 /** A line with what its neighbours make of it. */
 interface Placed {
   readonly line: Line;
@@ -23,12 +29,12 @@ export class TranscriptView {
   readonly #earlier: HTMLButtonElement;
   readonly #scroller: HTMLElement;
 
-  constructor(name: string, showEarlier: () => void) {
+  constructor(name: string, actions: TranscriptActions) {
     const log = h('div', { class: 'lines', role: 'log', 'aria-label': `Messages with ${name}` });
-    this.#earlier = h('button', { type: 'button', class: 'quiet earlier', hidden: true, onclick: showEarlier }, 'Show earlier messages');
+    this.#earlier = h('button', { type: 'button', class: 'quiet earlier', hidden: true, onclick: actions.showEarlier }, 'Show earlier messages');
     this.#scroller = h('div', { class: 'transcript', tabindex: '0', role: 'region', 'aria-label': `Conversation with ${name}` }, this.#earlier, log);
     this.element = this.#scroller;
-    this.#list = new KeyedList(log, (placed) => placed.line.id, rowOf);
+    this.#list = new KeyedList(log, (placed) => placed.line.id, (placed) => rowOf(placed, actions));
   }
 
   update(lines: readonly Line[], more: boolean): void {
@@ -58,9 +64,9 @@ function place(line: Line, before: Line | undefined): Placed {
   return { line, day: newDay ? day : undefined, follows };
 }
 
-function rowOf(first: Placed): Row<Placed> {
+function rowOf(first: Placed, actions: TranscriptActions): Row<Placed> {
   const day = h('p', { class: 'day' });
-  const inner = first.line.kind === 'text' ? new TextRow(first.line) : new NoticeRow(first.line);
+  const inner = first.line.kind === 'text' ? new TextRow(first.line, actions) : new NoticeRow(first.line);
   const element = h('div', { class: 'line' }, day, inner.element);
   return {
     element,
@@ -83,9 +89,11 @@ class TextRow {
   readonly element: HTMLElement;
   readonly #time = h('time', {});
   readonly #mark = h('span', { class: 'mark' });
+  readonly #discard: HTMLButtonElement;
   #shown: string | undefined;
 
-  constructor(line: TextLine) {
+  constructor(line: TextLine, actions: TranscriptActions) {
+    this.#discard = h('button', { type: 'button', class: 'quiet', onclick: () => actions.discard(line.id) }, 'Remove');
     this.element = h('div', { class: line.mine ? 'bubble mine' : 'bubble theirs' },
       h('span', { class: 'unseen' }, line.mine ? 'You: ' : 'They: '),
       h('p', { class: 'text', dir: 'auto' }, line.text),
@@ -101,6 +109,7 @@ class TextRow {
     this.#time.textContent = timeOf(at);
     this.element.dataset['delivery'] = delivery;
     if (delivery !== 'received') this.#mark.replaceChildren(icon(...deliveries[delivery]));
+    if (delivery === 'failed') this.#mark.append('Not sent: the node does not take it', this.#discard);
   }
 }
 
