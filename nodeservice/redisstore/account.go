@@ -1,0 +1,281 @@
+package redisstore
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"time"
+
+	ns "github.com/quicproquo/node/nodeservice"
+)
+
+// What an account has undelivered lies in many queues, in many places, while its
+// quota is one number. So the account notes for each queue what it was last told,
+// and a message is stored in three steps:
+//
+//  1. reserve: the account holds size bytes under the call's token, if its notes,
+//     its reservations and size fit into the quota;
+//  2. the message is stored in its queue, or refused there;
+//  3. settle: the reservation goes, and what the account has in the queue now is
+//     noted. Each note carries the queue's version, so a late one changes nothing.
+//
+// Deliveries and expiry tell the account nothing: notes are upper bounds, and
+// nothing is ever missing from them. Before the account refuses, an audit compares
+// the notes with the queues. So a refusal is exact, and costs work only near the
+// quota. Where others' reservations alone stand in the way, the call waits for
+// them to be settled, since they may come to nothing.
+//
+// After a crash between 1 and 3 the reservation is left. It runs out by the core's
+// clock; the audit then looks into its queue, which holds the message or does not.
+// Reservations of channels (channels.go) are settled likewise, by the pair's record.
+// Between 2 and 3 of a message that is sent under no quota there is no reservation,
+// so a crash there leaves a message uncounted until the next one in its queue.
+
+const (
+	// reservationLife is how long a reservation stands that nobody settles: longer
+	// than any call takes.
+	reservationLife = 60 * 1000 // ms
+
+	// maxBusy is how long a call waits for the reservations of others.
+	maxBusy = 2 * time.Second
+
+	// manyNotes is from where each settling looks into two queues besides, so that
+	// notes of queues long empty do not pile up.
+	manyNotes = 128
+)
+
+// What reserve.lua and reservechannel.lua answer.
+const (
+	roomOver     = 0
+	roomReserved = 1
+	roomBusy     = 2
+)
+
+// queueEntry names a queue in an account's notes: its line, and the beginning of
+// the recipient's key.
+type queueEntry string
+
+func (q queueEntry) line() lineName { return lineName([]byte(q[:len(lineName{})])) }
+
+func (q queueEntry) recipient() string { return string(q[len(lineName{}):]) }
+
+// noted is what an account has in a queue, at a version of the queue.
+type noted struct{ version, bytes uint64 }
+
+// reservation is room for one message.
+type reservation struct {
+	account ns.Account
+	token   string
+	queue   queueEntry
+	size    int
+	held    bool // it was taken
+}
+
+var (
+	reserveScript = newScript(changes, "reserve")
+	settleScript  = newScript(makesRoom, "settle")
+	heldScript    = newScript(makesRoom, "line", "held")
+)
+
+func (s *Store) accountKey(a ns.Account) string {
+	return s.baseOf(string(a[:])) + string(keyAccount) + string(a[:])
+}
+
+func entryOf(q ns.Queue) queueEntry {
+	line, recipient := lineOf(q), memberName(q.Recipient)
+	return queueEntry(string(line[:]) + recipient[:min(16, len(recipient))])
+}
+
+// reserve takes room for a message, or says that there is none.
+func (s *Store) reserve(ctx context.Context, room *reservation, req ns.Append) (over bool, err error) {
+	if req.Quota.AccountBytes <= 0 {
+		return false, nil
+	}
+	over, err = s.takeRoom(ctx, func() (int64, error) {
+		answer, err := s.run(ctx, reserveScript, []string{s.accountKey(room.account)},
+			room.token, room.size, req.Quota.AccountBytes, int64(req.Now)+reservationLife, string(room.queue))
+		return only(answer, err)
+	}, func() error { return s.audit(ctx, room.account, req.Now) })
+	room.held = err == nil && !over
+	return over, err
+}
+
+// only is the one number of an answer.
+func only(answer *reply, err error) (int64, error) {
+	if err != nil {
+		return 0, err
+	}
+	n := answer.int()
+	return n, asStoreError(answer.done())
+}
+
+// takeRoom tries to reserve until it is clear whether there is room. Before it
+// takes no for an answer, and when others do not settle, it audits.
+func (s *Store) takeRoom(ctx context.Context, try func() (int64, error), audit func() error) (over bool, err error) {
+	audited := false
+	patience := time.Now().Add(maxBusy)
+	for wait := time.Millisecond; ; wait = min(2*wait, 50*time.Millisecond) {
+		got, err := try()
+		switch {
+		case err != nil:
+			return false, err
+		case got == roomReserved:
+			return false, nil
+		case got == roomBusy && time.Now().Before(patience):
+			if err := pauseFor(ctx, wait/2+rand.N(wait)); err != nil {
+				return false, unavailable(err)
+			}
+			continue
+		case audited && got == roomBusy:
+			return false, unavailable(errBusy)
+		case audited:
+			return true, nil
+		}
+		if err := audit(); err != nil {
+			return false, err
+		}
+		audited = true
+	}
+}
+
+// settle gives a reservation back, and notes what was stored.
+func (s *Store) settle(ctx context.Context, room reservation, appended appendedTo) error {
+	token := ""
+	if room.held {
+		token = room.token
+	}
+	stored := appended.Outcome == ns.AppendStored
+	if !stored && token == "" {
+		return nil
+	}
+	var news any = ""
+	if stored {
+		news = appended.noted.bytes
+	}
+	fields, err := s.note(ctx, room.account, token, room.queue, appended.noted.version, news)
+	if err != nil || fields <= manyNotes {
+		return err
+	}
+	return s.auditSome(ctx, room.account, 2)
+}
+
+// note is settle.lua.
+func (s *Store) note(ctx context.Context, a ns.Account, token string, q queueEntry, version uint64, bytes any) (fields int64, err error) {
+	answer, err := s.run(ctx, settleScript, []string{s.accountKey(a)}, token, string(q), version, bytes)
+	return only(answer, err)
+}
+
+// audit compares an account's notes, and its reservations that ran out, with the
+// queues. Two audits at a time are enough for a node: they read much.
+func (s *Store) audit(ctx context.Context, a ns.Account, now ns.UnixMilli) error {
+	select {
+	case s.audits <- struct{}{}:
+	case <-ctx.Done():
+		return unavailable(ctx.Err())
+	}
+	defer func() { <-s.audits }()
+	var cursor uint64
+	for {
+		fields, next, err := s.client.HScan(ctx, s.accountKey(a), cursor, "", 256).Result()
+		if err != nil {
+			return asStoreError(err)
+		}
+		if err := s.auditFields(ctx, a, fields, now); err != nil {
+			return err
+		}
+		if cursor = next; cursor == 0 {
+			return nil
+		}
+	}
+}
+
+// auditSome compares a few notes with the queues; which ones is left to chance.
+func (s *Store) auditSome(ctx context.Context, a ns.Account, n int) error {
+	fields, err := s.client.HRandFieldWithValues(ctx, s.accountKey(a), n).Result()
+	if err != nil {
+		return asStoreError(err)
+	}
+	flat := make([]string, 0, 2*len(fields))
+	for _, f := range fields {
+		flat = append(flat, f.Key, f.Value)
+	}
+	return s.auditFields(ctx, a, flat, math.MinInt64) // expires nothing: there is no clock to tell
+}
+
+// owed is a note or a reservation to compare with its queue.
+type owed struct {
+	queue queueEntry
+	token string // of a reservation that ran out; "": a note
+}
+
+// auditFields compares some fields of an account with what they are about.
+func (s *Store) auditFields(ctx context.Context, a ns.Account, fields []string, now ns.UnixMilli) error {
+	var all []owed
+	var looks []question
+	for i := 0; i+1 < len(fields); i += 2 {
+		o, err := s.auditField(ctx, a, fields[i], fields[i+1], now)
+		if err != nil {
+			return err
+		}
+		if o.queue == "" {
+			continue
+		}
+		line := o.queue.line()
+		base := s.lineBase(line)
+		all = append(all, o)
+		looks = append(looks, question{base + string(keyLine) + string(line[:]),
+			[]any{base, line[:], a[:], o.queue.recipient(), int64(now)}})
+	}
+	seen, err := s.runAll(ctx, heldScript, looks)
+	if err != nil {
+		return err
+	}
+	notes := make([]question, len(all))
+	for i, o := range all {
+		version, bytes := seen[i].count(), seen[i].count()
+		if err := seen[i].done(); err != nil {
+			return asStoreError(err)
+		}
+		notes[i] = question{s.accountKey(a), []any{o.token, string(o.queue), version, bytes}}
+	}
+	_, err = s.runAll(ctx, settleScript, notes)
+	return err
+}
+
+// auditField says which queue a field is about, if any. What is about a channel's
+// creation is settled at once.
+func (s *Store) auditField(ctx context.Context, a ns.Account, field, value string, now ns.UnixMilli) (o owed, err error) {
+	switch field[:min(1, len(field))] {
+	case "q":
+		o.queue = queueEntry(field[1:])
+	case "r":
+		var until ns.UnixMilli
+		if until, o.queue, err = decodeReservation(value); err != nil || until > now {
+			return owed{}, asStoreError(err)
+		}
+		o.token = field[1:]
+	case "n":
+		return owed{}, s.auditChannel(ctx, a, field[1:], value, now)
+	default:
+		return owed{}, nil
+	}
+	if len(o.queue) <= len(lineName{}) {
+		return owed{}, internal(fmt.Errorf("%w: a note of an account", errCorrupt))
+	}
+	return o, nil
+}
+
+func decodeReservation(value string) (until ns.UnixMilli, queue queueEntry, err error) {
+	const head = 16
+	if len(value) < head {
+		return 0, "", fmt.Errorf("%w: a reservation", errCorrupt)
+	}
+	return ns.UnixMilli(double(value[8:])), queueEntry(value[head:]), nil
+}
+
+// double reads a number as scripts write it.
+func double(b string) float64 {
+	return math.Float64frombits(binary.BigEndian.Uint64([]byte(b[:8])))
+}

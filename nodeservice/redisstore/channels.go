@@ -1,0 +1,348 @@
+package redisstore
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/redis/go-redis/v9"
+
+	ns "github.com/quicproquo/node/nodeservice"
+)
+
+// A channel is made in steps, since it lies in several places:
+//
+//  1. the account reserves one of the channels that it may create;
+//  2. the pair's record is set, if there is none: it names the channel;
+//  3. the account counts the channel, or gives the reservation back;
+//  4. the channel's line is made, from the pair's record;
+//  5. the channel takes its place in the creator's list;
+//  6. the line learns that place.
+//
+// From 2 on there is a channel, and one only. A crash behind any step leaves it to
+// the next creation by either member to take the missing ones, each of which does
+// nothing where it was taken; 3 is taken by an audit of the account. Nobody knows
+// the channel's id before 4 but by the pair, for which it is asked in creations.
+//
+// The first message takes 5 and 6 for both members. A crash after it was stored
+// leaves that to the next message, or to the same one sent again; its sender was
+// given no answer.
+
+var (
+	stateScript          = newScript(onlyReads, "line", "state")
+	openScript           = newScript(changes, "open")
+	listScript           = newScript(changes, "list")
+	reserveChannelScript = newScript(changes, "reservechannel")
+	settleChannelScript  = newScript(changes, "settlechannel")
+	seenScript           = newScript(changes, "seen")
+)
+
+// CreateChannel implements nodeservice.Store.
+func (s *Store) CreateChannel(ctx context.Context, req ns.CreateChannel) (ns.CreatedChannel, error) {
+	if err := s.enter(); err != nil {
+		return ns.CreatedChannel{}, err
+	}
+	defer s.leave()
+	channel, created, found, err := s.pairUp(ctx, req)
+	if err != nil {
+		return ns.CreatedChannel{}, err
+	}
+	if !found {
+		return ns.CreatedChannel{OverQuota: true}, nil
+	}
+	return s.complete(ctx, channel, req, created)
+}
+
+// pairUp finds the channel of a pair, or makes the pair's record: steps 1 to 3.
+// Found is false if the account may create no more.
+func (s *Store) pairUp(ctx context.Context, req ns.CreateChannel) (c ns.Channel, created, found bool, err error) {
+	pair := ns.Pair(req.Creator, req.Peer)
+	if c, found, err = s.byPair(ctx, pair); err != nil || found {
+		return c, false, found, err
+	}
+	over, err := s.reserveChannel(ctx, req, pairName(pair))
+	if err != nil {
+		return c, false, false, err
+	}
+	if over { // unless the peer has created it meanwhile
+		c, found, err = s.byPair(ctx, pair)
+		return c, false, found, err
+	}
+	after, cancel := afterwards(ctx)
+	defer cancel()
+	c, err = s.claimPair(after, ns.Channel{ID: req.ID, Members: pair, CreatedAt: req.Now})
+	if err != nil {
+		return c, false, false, err
+	}
+	created = c.ID == req.ID
+	return c, created, true, s.settleChannel(after, req.Account, string(req.ID[:]), created)
+}
+
+func (s *Store) reserveChannel(ctx context.Context, req ns.CreateChannel, pair string) (over bool, err error) {
+	return s.takeRoom(ctx, func() (int64, error) {
+		answer, err := s.run(ctx, reserveChannelScript, []string{s.accountKey(req.Account)},
+			req.ID[:], int64(req.Now)+reservationLife, req.MaxChannels, pair)
+		return only(answer, err)
+	}, func() error { return s.audit(ctx, req.Account, req.Now) })
+}
+
+func (s *Store) settleChannel(ctx context.Context, a ns.Account, id string, created bool) error {
+	_, err := only(s.run(ctx, settleChannelScript, []string{s.accountKey(a)}, id, created))
+	return err
+}
+
+// auditChannel settles a reservation that ran out: the pair's record says whether
+// the channel was created under it.
+func (s *Store) auditChannel(ctx context.Context, a ns.Account, id, value string, now ns.UnixMilli) error {
+	if len(value) < 8 {
+		return internal(fmt.Errorf("%w: a reservation of a channel", errCorrupt))
+	}
+	if ns.UnixMilli(double(value)) > now {
+		return nil
+	}
+	record, err := s.client.Get(ctx, s.pairKey(value[8:])).Result()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return asStoreError(err)
+	}
+	return s.settleChannel(ctx, a, id, len(record) >= len(id) && record[:len(id)] == id)
+}
+
+func (s *Store) pairKey(name string) string { return s.baseOf(name) + string(keyPair) + name }
+
+// claimPair sets the pair's record, and returns the channel that it names.
+func (s *Store) claimPair(ctx context.Context, c ns.Channel) (ns.Channel, error) {
+	record := append(c.ID[:], make([]byte, 8)...)
+	binary.BigEndian.PutUint64(record[len(c.ID):], math.Float64bits(float64(c.CreatedAt)))
+	answer, err := s.run(ctx, pairScript, []string{s.pairKey(pairName(c.Members))}, record)
+	if err != nil {
+		return ns.Channel{}, err
+	}
+	is := answer.text()
+	if err := answer.done(); err != nil {
+		return ns.Channel{}, asStoreError(err)
+	}
+	return decodePair(c.Members, is)
+}
+
+var pairScript = newScript(changes, "pair")
+
+func decodePair(members [2]ns.Identity, record string) (ns.Channel, error) {
+	c := ns.Channel{Members: members}
+	if len(record) != len(c.ID)+8 {
+		return ns.Channel{}, internal(fmt.Errorf("%w: a pair", errCorrupt))
+	}
+	copy(c.ID[:], record)
+	c.CreatedAt = ns.UnixMilli(double(record[len(c.ID):]))
+	return c, nil
+}
+
+func (s *Store) byPair(ctx context.Context, members [2]ns.Identity) (c ns.Channel, found bool, err error) {
+	record, err := s.client.Get(ctx, s.pairKey(pairName(members))).Result()
+	switch {
+	case errors.Is(err, redis.Nil):
+		return ns.Channel{}, false, nil
+	case err != nil:
+		return ns.Channel{}, false, asStoreError(err)
+	}
+	c, err = decodePair(members, record)
+	return c, err == nil, err
+}
+
+// complete takes the steps from 4 on that are missing.
+func (s *Store) complete(ctx context.Context, c ns.Channel, req ns.CreateChannel, created bool) (ns.CreatedChannel, error) {
+	done := ns.CreatedChannel{Created: created}
+	after, cancel := afterwards(ctx)
+	defer cancel()
+	state, found, err := s.state(after, c.ID, req.Creator, req.Now)
+	if err == nil && !found {
+		err = s.openLine(after, c)
+	}
+	if err == nil && (!found || state.Ordinal == 0) {
+		done.Announced, err = s.show(after, c.ID, req.Creator)
+		if err == nil {
+			state, found, err = s.state(after, c.ID, req.Creator, req.Now)
+		}
+	}
+	if err == nil && !found {
+		err = internal(fmt.Errorf("%w: a pair names a channel that others have", errCorrupt))
+	}
+	if err != nil {
+		return ns.CreatedChannel{}, err
+	}
+	done.State = state
+	return done, nil
+}
+
+func (s *Store) openLine(ctx context.Context, c ns.Channel) error {
+	_, err := only(s.run(ctx, openScript, []string{s.lineKey(c.ID)},
+		memberName(c.Members[0]), memberName(c.Members[1]), int64(c.CreatedAt)))
+	return err
+}
+
+func (s *Store) lineKey(id ns.ChannelID) string {
+	line := lineOf(ns.Queue{Channel: id})
+	return s.lineBase(line) + string(keyLine) + string(line[:])
+}
+
+// show gives a channel its place in a member's list, if it has none.
+func (s *Store) show(ctx context.Context, id ns.ChannelID, viewer ns.Identity) (announced bool, err error) {
+	answer, err := s.run(ctx, listScript, []string{s.viewKey(viewer)}, id[:])
+	if err != nil {
+		return false, err
+	}
+	ordinal, given := answer.count(), answer.bool()
+	if err := answer.done(); err != nil {
+		return false, asStoreError(err)
+	}
+	_, err = only(s.run(ctx, seenScript, []string{s.lineKey(id)}, memberName(viewer), ordinal))
+	return given, err
+}
+
+// showTo shows a channel that holds a message to the members who do not have it in
+// their lists, and says whether the recipient was one.
+func (s *Store) showTo(ctx context.Context, q ns.Queue, to unseen) (announced bool, err error) {
+	if to&unseenByRecipient != 0 {
+		if announced, err = s.show(ctx, q.Channel, q.Recipient); err != nil {
+			return false, err
+		}
+	}
+	if to&unseenBySender != 0 {
+		c, found, err := s.channel(ctx, q.Channel)
+		if err != nil || !found {
+			return false, err
+		}
+		sender, _ := c.Peer(q.Recipient)
+		if _, err := s.show(ctx, q.Channel, sender); err != nil {
+			return false, err
+		}
+	}
+	return announced, nil
+}
+
+func (s *Store) viewKey(viewer ns.Identity) string {
+	name := identityName(viewer)
+	return s.baseOf(name) + string(keyView) + name
+}
+
+// Channel implements nodeservice.Store.
+func (s *Store) Channel(ctx context.Context, id ns.ChannelID) (c ns.Channel, found bool, err error) {
+	if err := s.enter(); err != nil {
+		return ns.Channel{}, false, err
+	}
+	defer s.leave()
+	return s.channel(ctx, id)
+}
+
+func (s *Store) channel(ctx context.Context, id ns.ChannelID) (c ns.Channel, found bool, err error) {
+	fields, err := s.client.HMGet(ctx, s.lineKey(id), "m0", "m1", "c").Result()
+	if err != nil {
+		return ns.Channel{}, false, asStoreError(err)
+	}
+	if len(fields) == 3 && fields[0] == nil {
+		return ns.Channel{}, false, nil
+	}
+	c, err = decodeChannel(id, &reply{items: fields})
+	return c, err == nil, err
+}
+
+func decodeChannel(id ns.ChannelID, r *reply) (ns.Channel, error) {
+	c := ns.Channel{ID: id, Members: [2]ns.Identity{r.member(), r.member()}, CreatedAt: r.decimalTime()}
+	if err := r.done(); err != nil {
+		return ns.Channel{}, asStoreError(err)
+	}
+	return c, nil
+}
+
+// ChannelByPair implements nodeservice.Store.
+func (s *Store) ChannelByPair(ctx context.Context, members [2]ns.Identity) (c ns.Channel, found bool, err error) {
+	if err := s.enter(); err != nil {
+		return ns.Channel{}, false, err
+	}
+	defer s.leave()
+	return s.byPair(ctx, ns.Pair(members[0], members[1]))
+}
+
+// ChannelState implements nodeservice.Store.
+func (s *Store) ChannelState(ctx context.Context, id ns.ChannelID, viewer ns.Identity, now ns.UnixMilli) (state ns.ChannelState, found bool, err error) {
+	if err := s.enter(); err != nil {
+		return ns.ChannelState{}, false, err
+	}
+	defer s.leave()
+	return s.state(ctx, id, viewer, now)
+}
+
+func (s *Store) state(ctx context.Context, id ns.ChannelID, viewer ns.Identity, now ns.UnixMilli) (ns.ChannelState, bool, error) {
+	if id.IsZero() {
+		return ns.ChannelState{}, false, nil
+	}
+	q := s.askState(id, viewer, now)
+	answer, err := s.run(ctx, stateScript, []string{q.key}, q.args...)
+	if err != nil {
+		return ns.ChannelState{}, false, err
+	}
+	return decodeState(id, answer)
+}
+
+func (s *Store) askState(id ns.ChannelID, viewer ns.Identity, now ns.UnixMilli) question {
+	line := lineOf(ns.Queue{Channel: id})
+	return question{s.lineKey(id), []any{s.lineBase(line), line[:], memberName(viewer), int64(now)}}
+}
+
+func decodeState(id ns.ChannelID, r *reply) (state ns.ChannelState, found bool, err error) {
+	if !r.bad && len(r.items) == 0 {
+		return ns.ChannelState{}, false, nil
+	}
+	state.Channel = ns.Channel{ID: id, Members: [2]ns.Identity{r.member(), r.member()}, CreatedAt: r.time()}
+	state.Head, state.Acked, state.Floor = r.seq(), r.seq(), r.seq()
+	state.Unread, state.Ordinal = r.count(), r.count()
+	if err := r.done(); err != nil {
+		return ns.ChannelState{}, false, asStoreError(err)
+	}
+	return state, true, nil
+}
+
+// Channels implements nodeservice.Store: the list is one moment, and each state
+// is one.
+func (s *Store) Channels(ctx context.Context, viewer ns.Identity, after uint64, limit int, now ns.UnixMilli) ([]ns.ChannelState, error) {
+	if err := s.enter(); err != nil {
+		return nil, err
+	}
+	defer s.leave()
+	if limit <= 0 || after >= uint64(ns.MaxSeq) {
+		return nil, nil
+	}
+	list, err := s.client.ZRangeByScoreWithScores(ctx, s.viewKey(viewer), &redis.ZRangeBy{
+		Min: fmt.Sprintf("(%d", after), Max: "+inf", Count: int64(limit),
+	}).Result()
+	if err != nil {
+		return nil, asStoreError(err)
+	}
+	questions := make([]question, len(list))
+	for i, entry := range list {
+		name, ok := entry.Member.(string)
+		if !ok || len(name) != len(ns.ChannelID{}) {
+			return nil, internal(fmt.Errorf("%w: a list of channels", errCorrupt))
+		}
+		questions[i] = s.askState(ns.ChannelID([]byte(name)), viewer, now)
+	}
+	answers, err := s.runAll(ctx, stateScript, questions)
+	if err != nil {
+		return nil, err
+	}
+	states := make([]ns.ChannelState, len(list))
+	for i, entry := range list {
+		id := ns.ChannelID([]byte(entry.Member.(string)))
+		state, found, err := decodeState(id, answers[i])
+		if err == nil && !found {
+			err = internal(fmt.Errorf("%w: a list names a channel that does not exist", errCorrupt))
+		}
+		if err != nil {
+			return nil, err
+		}
+		state.Ordinal = uint64(entry.Score) // which the line may not have learned yet
+		states[i] = state
+	}
+	return states, nil
+}

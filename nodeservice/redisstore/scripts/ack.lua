@@ -1,0 +1,22 @@
+-- ack.lua acknowledges a queue: nodeservice.Ack. Answers {outcome, acked, head}.
+local who, upTo, ifAcked, token = ARGV[3], tonumber(ARGV[4]), ARGV[5], ARGV[6]
+local BEYOND, CONFLICT, UNCHANGED, DONE = 1, 2, 3, 4
+
+local l = load()
+local s = side(l, who)
+if not s then l, s = {}, '0' end
+local head, acked = number(l.h), number(l['a' .. s])
+if upTo > head then return { BEYOND, acked, head } end
+if ifAcked ~= '' and tonumber(ifAcked) ~= acked then
+  -- It may be this very call, sent again by the engine: then it was done.
+  if l['k' .. s] == token and acked == upTo then return { DONE, acked, head } end
+  return { CONFLICT, acked, head }
+end
+if acked >= upTo then return { UNCHANGED, acked, head } end
+if held(l, s) > 0 and upTo >= start(l, s) then
+  local last = through(s, upTo)
+  if last then remove(l, s, last) end
+end
+redis.call('HSET', KEYS[1], 'a' .. s, text(upTo))
+if ifAcked ~= '' then redis.call('HSET', KEYS[1], 'k' .. s, token) end
+return { DONE, upTo, head }

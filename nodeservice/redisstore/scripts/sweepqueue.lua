@@ -1,0 +1,15 @@
+-- sweepqueue.lua expires the front of a queue whose entry in the index is due,
+-- and enters when to look again. Answers {removed, floor, recipient}.
+local s, now = ARGV[3], tonumber(ARGV[4])
+local index, entry = base .. 'W', 'm' .. line .. s
+local l = load()
+local gone = expire(l, s, now)
+local first = held(l, s) > 0 and from(s, start(l, s))
+if first then
+  redis.call('ZADD', index, text(first.expires), entry)
+  redis.call('HSET', KEYS[1], 'w' .. s, text(first.expires))
+else
+  redis.call('ZREM', index, entry)
+  redis.call('HDEL', KEYS[1], 'w' .. s)
+end
+return { gone, gone > 0 and shownFloor(l, s) or 0, l['m' .. s] or '' }
