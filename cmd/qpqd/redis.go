@@ -41,11 +41,10 @@ func (n *node) openRedis(ctx context.Context) error {
 	if s.client, err = n.connectRedis(ctx, n.cfg.RedisURL); err != nil {
 		return fmt.Errorf("--redis-url: %w", err)
 	}
-	report, err := n.checkRedis(ctx, s.client)
-	if err != nil {
+	if err := n.checkRedis(ctx, s.client); err != nil {
 		return fmt.Errorf("--redis-url: %w", err)
 	}
-	if n.store, err = openRedisStore(ctx, s.client, n.cfg.Durability, report); err != nil {
+	if n.store, err = redisstore.Open(ctx, redisstore.Config{Client: s.client, Wait: n.cfg.Durability.wait(), Log: n.log}); err != nil {
 		return err
 	}
 	n.onClose(n.store.Close)
@@ -103,21 +102,21 @@ func (n *node) connectRedis(ctx context.Context, address secretURL) (*redisstore
 
 // checkRedis waits for a cluster that is still getting ready, but not for an
 // unfit configuration to change.
-func (n *node) checkRedis(ctx context.Context, client *redisstore.Client) (redisstore.Report, error) {
+func (n *node) checkRedis(ctx context.Context, client *redisstore.Client) error {
 	for {
 		report, err := client.Check(ctx)
 		var refused *redisstore.RefusedError
 		switch {
 		case err == nil:
 			n.warn(report)
-			return report, nil
+			return nil
 		case errors.As(err, &refused) || ctx.Err() != nil:
-			return report, err
+			return err
 		}
 		select {
 		case <-time.After(250 * time.Millisecond):
 		case <-ctx.Done():
-			return report, err
+			return err
 		}
 	}
 }
@@ -127,7 +126,7 @@ func (n *node) warn(report redisstore.Report) {
 	for _, warning := range report.Warnings {
 		n.log.Warn("about this Redis: " + warning)
 	}
-	if wanted := n.cfg.Durability.replicas; wanted > report.Replicas {
+	if wanted := n.cfg.Durability.wait().Replicas; wanted > report.Replicas {
 		n.log.Warn("fewer replicas are connected than --durability waits for: nothing is stored until they are",
 			"wanted", wanted, "connected", report.Replicas)
 	}
@@ -140,9 +139,4 @@ func (n *node) ready(ctx context.Context) error {
 		return err
 	}
 	return n.shared.client.Ready(ctx, time.Now)
-}
-
-// openRedisStore makes the store of it.
-func openRedisStore(context.Context, *redisstore.Client, durability, redisstore.Report) (nodeservice.Store, error) {
-	return nil, errors.New("--store redis: the store itself is not part of this build yet")
 }

@@ -1,10 +1,9 @@
 package main
 
 import (
-	"fmt"
 	"net/url"
-	"strconv"
-	"strings"
+
+	"github.com/quicproquo/node/nodeservice/redisstore"
 )
 
 // secretURL is a URL that may hold a password, which is not shown.
@@ -31,37 +30,22 @@ func (u secretURL) String() string {
 	return parsed.Redacted()
 }
 
-// durability says when a write to Redis counts as stored. The zero value is
-// "as-configured".
-type durability struct {
-	replicas int  // that must have it in memory
-	file     bool // whether Redis's own file must have it on disk
-}
+// durability says when a write to Redis counts as stored: a setting that
+// redisstore reads, and has read once.
+type durability string
+
+// asConfigured is the default: nothing is waited for but Redis's own answer.
+const asConfigured durability = "as-configured"
 
 func (d *durability) UnmarshalText(text []byte) error {
-	*d = durability{}
-	switch replicas, wait := strings.CutPrefix(string(text), "wait-replicas="); {
-	case string(text) == "as-configured":
-		return nil
-	case string(text) == "waitaof":
-		d.file = true
-		return nil
-	case wait:
-		n, err := strconv.Atoi(replicas)
-		if err == nil && n >= 1 && n <= 100 {
-			d.replicas = n
-			return nil
-		}
-	}
-	return fmt.Errorf("%q is none of as-configured, wait-replicas=N (from 1 to 100), waitaof", text)
+	_, err := redisstore.ParseWait(string(text))
+	*d = durability(text)
+	return err
 }
 
-func (d durability) MarshalText() ([]byte, error) {
-	switch {
-	case d.file:
-		return []byte("waitaof"), nil
-	case d.replicas > 0:
-		return fmt.Appendf(nil, "wait-replicas=%d", d.replicas), nil
-	}
-	return []byte("as-configured"), nil
+func (d durability) MarshalText() ([]byte, error) { return []byte(d), nil }
+
+func (d durability) wait() redisstore.Wait {
+	w, _ := redisstore.ParseWait(string(d)) // as UnmarshalText did
+	return w
 }

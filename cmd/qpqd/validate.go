@@ -112,7 +112,7 @@ func (c *config) validateIssuers() error {
 // validateStore reads URLs, and connects to none.
 func (c *config) validateStore() error {
 	if c.Store != storeRedis {
-		if c.RedisURL != "" || c.RedisLimitsURL != "" || c.SharedLimits || c.Durability != (durability{}) {
+		if c.RedisURL != "" || c.RedisLimitsURL != "" || c.SharedLimits || c.Durability != asConfigured {
 			return errors.New("--redis-url, --redis-limits-url, --shared-limits and --durability are for --store redis")
 		}
 		return nil

@@ -51,10 +51,10 @@ func TestInvalidConfigurationsAreRefusedInOneLine(t *testing.T) {
 		{"--store redis", "--redis-url=redis://127.0.0.1"},
 		{"--store redis", "--shared-limits"},
 		{"--store redis", "--durability=waitaof"},
-		{"wait-replicas=N", "--durability=wait-replicas=0"},
+		{"number of replicas", "--durability=wait-replicas=0"},
 		{"wait-replicas=N", "--durability=soon"},
 		{"--shared-limits", "--store=redis --redis-url=redis://a --public-url=http://a.example --redis-limits-url=redis://b"},
-		{"--redis-url: a Redis URL begins with", "--store=redis --redis-url=http://a --public-url=http://a.example"},
+		{"--redis-url: not a usable", "--store=redis --redis-url=http://a --public-url=http://a.example"},
 		{"--redis-url: not a usable", "--store=redis --redis-url=redis://a/x --public-url=http://a.example"},
 	} {
 		args := append([]string{"serve"}, strings.Fields(c.args)...)
