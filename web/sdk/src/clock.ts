@@ -30,30 +30,28 @@ export function sleep(clock: Clock, ms: number, signal: AbortSignal): Promise<vo
   });
 }
 
-/** An AbortController that follows other signals until it is let go, so that they keep nothing of it. */
+/** An AbortController that follows another signal until it is let go, so that the other keeps nothing of it. */
 export class Scope {
   readonly #controller = new AbortController();
-  readonly #followed: readonly AbortSignal[];
-  readonly #abort = (): void => this.abort();
+  readonly #followed: AbortSignal | undefined;
+  readonly #follow = (): void => this.abort(this.#followed?.reason);
 
-  constructor(...followed: readonly (AbortSignal | undefined)[]) {
-    this.#followed = followed.filter((signal) => signal !== undefined);
-    for (const signal of this.#followed) {
-      if (signal.aborted) this.abort();
-      else signal.addEventListener('abort', this.#abort);
-    }
+  constructor(followed?: AbortSignal) {
+    this.#followed = followed;
+    if (followed?.aborted) this.#follow();
+    else followed?.addEventListener('abort', this.#follow);
   }
 
   get signal(): AbortSignal {
     return this.#controller.signal;
   }
 
-  abort(): void {
-    this.#controller.abort();
+  abort(reason?: unknown): void {
+    this.#controller.abort(reason);
     this.release();
   }
 
   release(): void {
-    for (const signal of this.#followed) signal.removeEventListener('abort', this.#abort);
+    this.#followed?.removeEventListener('abort', this.#follow);
   }
 }

@@ -140,7 +140,7 @@ export class Feed implements Host {
       logins = ending.then !== 'login' ? 0 : age > 0 ? 1 : logins + 1;
       if (ending.then === 'over' || logins > 1) return this.close(ending.error);
       if (logins === 1 && failures <= 2) continue; // a new token is all it takes
-      const ms = asked === undefined ? fullJitter(backoff, failures, clock.random) : jittered(asked, clock.random);
+      const ms = asked === undefined ? fullJitter(backoff, failures, clock) : jittered(asked, clock);
       this.#become({ status: 'retrying', in: ms, error: ending.error });
       await this.#pause(ms, signal);
     }

@@ -12,12 +12,16 @@ export class Rest {
   readonly #clock: Clock;
   /** Aborts when the client is closed. */
   readonly #life: AbortSignal;
+  /** Of the calls under way; each is taken out by itself. */
+  readonly #scopes = new Set<Scope>();
 
   constructor(http: Http, tokens: Tokens, clock: Clock, life: AbortSignal) {
     this.#http = http;
     this.#tokens = tokens;
     this.#clock = clock;
     this.#life = life;
+    // One listener for all calls: platforms warn of signals with many.
+    life.addEventListener('abort', () => this.#scopes.forEach((scope) => scope.abort(life.reason)));
   }
 
   /** The answer's JSON. */
@@ -37,12 +41,14 @@ export class Rest {
 
   async #within<T>(signal: AbortSignal | undefined, act: (scope: AbortSignal) => Promise<T>): Promise<T> {
     if (this.#life.aborted) throw new QuicproquoError('unavailable', 'the client was closed');
-    const scope = new Scope(this.#life, signal);
+    const scope = new Scope(signal);
+    this.#scopes.add(scope);
     try {
       if (scope.signal.aborted) throw cancelled(scope.signal);
       return await act(scope.signal);
     } finally {
       scope.release();
+      this.#scopes.delete(scope);
     }
   }
 

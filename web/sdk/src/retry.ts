@@ -32,5 +32,5 @@ function pauseAfter(failure: unknown, failures: number, clock: Clock): number | 
   if (!(failure instanceof QuicproquoError)) return undefined;
   const limited = failure.code === 'rate_limited';
   if (!limited && (failure.code !== 'unavailable' || failures >= mostUnanswered)) return undefined;
-  return (failure.retryAfterMs ?? 0) + Math.max(1, fullJitter(backoff, failures, clock.random));
+  return (failure.retryAfterMs ?? 0) + Math.max(1, fullJitter(backoff, failures, clock));
 }

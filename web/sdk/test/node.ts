@@ -40,7 +40,7 @@ export class Node {
     rmSync(listening, { force: true });
     const child = spawn(inject('qpqd'), [
       'serve', '--data-dir', this.#data, '--http-listen', listen, '--rpc-listen', '127.0.0.1:0', '--ops-listen', '127.0.0.1:0',
-      '--min-free=0%', '--log-level=error', '--audit-file=/dev/null', ...this.#flags,
+      '--min-free=0%', '--log-level=error', `--audit-file=${join(this.#data, 'audit.log')}`, ...this.#flags,
     ], { stdio: ['ignore', 'ignore', 'inherit'] });
     this.#process = child;
     while (!(await this.#isReady(listening))) { // it is another process: there is nothing but to ask
