@@ -1,3 +1,4 @@
+import { Loop } from './loop.js';
 import type { MessengerClient } from './ports.js';
 
 /** Acknowledges what is handled durably, in its own time and several messages at once. */
@@ -9,7 +10,7 @@ export class Acknowledger {
   /** All up to here is handled. */
   #handled: number;
   #acked: number;
-  #running: Promise<void> | undefined;
+  readonly #loop = new Loop(() => this.#run());
 
   constructor(client: MessengerClient, channel: string, handled: number, signal: AbortSignal, failed: (error: unknown) => void) {
     this.#client = client;
@@ -34,11 +35,11 @@ export class Acknowledger {
 
   /** Tries again what failed. */
   resume(): void {
-    this.#running ??= this.#run().finally(() => { this.#running = undefined; });
+    this.#loop.wake();
   }
 
-  async stopped(): Promise<void> {
-    await this.#running;
+  stopped(): Promise<void> {
+    return this.#loop.idle();
   }
 
   async #run(): Promise<void> {

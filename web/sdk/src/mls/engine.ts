@@ -3,6 +3,7 @@ import { Acknowledger } from './acknowledging.js';
 import { MessengerError } from './errors.js';
 import { epochsKept } from './group.js';
 import type { Group, Mls } from './group.js';
+import { Loop } from './loop.js';
 import type { MessengerClient } from './ports.js';
 import { entryKey, outboxKey, readKey } from './records.js';
 import type { EntryRecord, OutboxRecord, ReadRecord } from './records.js';
@@ -52,9 +53,7 @@ export class Engine {
   readonly #updated = new Waiters();
   readonly #regrouped = new Waiters();
   readonly #emptied = new Waiters();
-  /** The steps that run; undefined while there is nothing to do. */
-  #running: Promise<void> | undefined;
-  #again = false;
+  readonly #steps = new Loop(() => this.#run());
   #timer: ReturnType<typeof setTimeout> | undefined;
   #failures = 0;
   #problem: QuicproquoError | undefined;
@@ -91,8 +90,7 @@ export class Engine {
   wake(): void {
     if (this.#desk.signal.aborted) return;
     clearTimeout(this.#timer);
-    this.#again = true;
-    this.#running ??= this.#run().finally(() => { this.#running = undefined; });
+    this.#steps.wake();
   }
 
   /** A group shall be begun if there is none. */
@@ -144,20 +142,17 @@ export class Engine {
   /** After the messenger's signal has aborted: resolves when no step runs any more. */
   async stopped(): Promise<void> {
     clearTimeout(this.#timer);
-    await Promise.all([this.#running, this.#acks.stopped(), this.#enqueuing]);
+    await Promise.all([this.#steps.idle(), this.#acks.stopped(), this.#enqueuing]);
     const closed = new MessengerError('closed', 'the messenger was closed');
     for (const waiters of [this.#updated, this.#regrouped, this.#emptied]) waiters.reject(closed);
   }
 
   async #run(): Promise<void> {
-    while (this.#again && !this.#desk.signal.aborted) {
-      this.#again = false;
-      try {
-        while (!this.#desk.signal.aborted && await this.#step());
-        this.#settleDown(undefined);
-      } catch (error) {
-        this.#settleDown(error);
-      }
+    try {
+      while (!this.#desk.signal.aborted && await this.#step());
+      this.#settleDown(undefined);
+    } catch (error) {
+      this.#settleDown(error);
     }
   }
 

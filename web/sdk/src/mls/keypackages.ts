@@ -1,8 +1,9 @@
 import { QuicproquoError } from '../errors.js';
+import type { Desk } from './engine.js';
 import { suiteId } from './group.js';
+import { Loop } from './loop.js';
 import { keyPackageKey, keyPackagePrefix } from './records.js';
 import type { KeyPackageRecord } from './records.js';
-import type { Desk } from './engine.js';
 import type { Update } from './vault.js';
 import { pauseAfter } from './waiting.js';
 
@@ -25,8 +26,7 @@ const batchSize = 100;
 export class KeyPackages {
   readonly #desk: Desk;
   readonly #wanted: number;
-  #running: Promise<void> | undefined;
-  #again = false;
+  readonly #loop = new Loop(() => this.#run());
   #failures = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -39,25 +39,22 @@ export class KeyPackages {
   refill(): void {
     if (this.#desk.signal.aborted) return;
     clearTimeout(this.#timer);
-    this.#again = true;
-    this.#running ??= this.#run().finally(() => { this.#running = undefined; });
+    this.#loop.wake();
   }
 
   async stopped(): Promise<void> {
     clearTimeout(this.#timer);
-    await this.#running;
+    await this.#loop.idle();
   }
 
   async #run(): Promise<void> {
-    while (this.#again && !this.#desk.signal.aborted) {
-      this.#again = false;
-      try {
-        await this.#supply();
-        this.#failures = 0;
-      } catch (error) {
-        if (!(error instanceof QuicproquoError)) return this.#desk.failed(error);
-        this.#timer = setTimeout(() => this.refill(), pauseAfter(this.#failures++, error));
-      }
+    try {
+      if (!this.#desk.signal.aborted) await this.#supply();
+      this.#failures = 0;
+    } catch (error) {
+      if (this.#desk.signal.aborted) return;
+      if (!(error instanceof QuicproquoError)) return this.#desk.failed(error);
+      this.#timer = setTimeout(() => this.refill(), pauseAfter(this.#failures++, error));
     }
   }
 
