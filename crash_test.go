@@ -8,6 +8,7 @@ import (
 	"fmt"
 	mathrand "math/rand/v2"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"go.uber.org/goleak"
@@ -28,8 +29,9 @@ func TestCrashPowerCut(t *testing.T) {
 	leaks := goleak.IgnoreCurrent()
 	t.Cleanup(func() { goleak.VerifyNone(t, leaks) })
 	var early int
-	crashtest.Campaign(t, "power cuts", seedOf(*crashSeed), *crashCuts, func(t *testing.T, seed uint64) crashtest.Machine {
+	crashtest.Campaign(t, "power cuts", seedOf(*crashSeed), *crashCuts, 250*time.Millisecond, func(t *testing.T, seed uint64, retention time.Duration) crashtest.Machine {
 		m := newPowered(t, seed)
+		m.retention = retention
 		t.Cleanup(func() { early += m.early })
 		return m
 	})
@@ -76,8 +78,11 @@ type powered struct {
 	disk   *vfs.MemFS
 	chance *mathrand.Rand
 	keys   *identity.SigningKeys
-	early  int    // cuts during a start
-	lies   string // kind of files that its disk does not sync; "": it syncs all
+	early  int // cuts during a start
+
+	retention time.Duration // of messages; 0: the default
+
+	lies string // kind of files that its disk does not sync; "": it syncs all
 }
 
 func newPowered(t *testing.T, seed uint64) *powered {
@@ -111,7 +116,7 @@ func (m *powered) Start(context.Context) (crashtest.Life, error) {
 		if err != nil {
 			return nil, err
 		}
-		node, err := serveStore(store, m.keys)
+		node, err := serveStore(store, m.keys, m.retention)
 		return &poweredLife{servedNode: node, machine: m, fs: fs}, err
 	}
 }

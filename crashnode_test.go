@@ -24,10 +24,11 @@ type servedNode struct {
 }
 
 // serveStore puts the core and both doors over a store, which it takes over.
-func serveStore(store nodeservice.Store, keys *identity.SigningKeys) (*servedNode, error) {
+func serveStore(store nodeservice.Store, keys *identity.SigningKeys, retention time.Duration) (*servedNode, error) {
 	core, err := nodeservice.New(nodeservice.Config{
 		Store: store, Secret: make([]byte, 32), Keys: keys, PublicURL: crashtest.Audience, TokenTTL: 24 * time.Hour,
 		Quotas: nodeservice.DefaultQuotas(), SweepEvery: 50 * time.Millisecond,
+		Retention: nodeservice.Retention{Messages: retention},
 	})
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
@@ -63,7 +64,7 @@ func (n *servedNode) open() error {
 		serving(func() { _ = server.Serve(context.Background(), rpc) }, func() { _ = server.Close() }),
 		serving(func() { _ = httpServer.Serve(web) }, func() { _, _ = door.Close(), httpServer.Close() }))
 	n.doors = []crashtest.Door{
-		{Name: "capnp", Dial: func(ctx context.Context) (nodeservice.Node, error) {
+		{Name: "capnp", Legacy: true, Dial: func(ctx context.Context) (nodeservice.Node, error) {
 			return noderpc.Dial(ctx, "tcp", rpc.Addr().String(), nil)
 		}},
 		{Name: "http", Dial: func(context.Context) (nodeservice.Node, error) {

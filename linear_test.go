@@ -64,7 +64,7 @@ type lasting struct {
 }
 
 func (m lasting) Start(context.Context) (crashtest.Life, error) {
-	node, err := serveStore(m.store, m.keys)
+	node, err := serveStore(m.store, m.keys, 0)
 	return lastingLife{node}, err
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"testing"
+	"time"
 )
 
 // campaignKills is how often one node is killed before another takes its place:
@@ -16,17 +17,25 @@ const crowd = 4
 // Campaign kills nodes of a mode's machines so many times, each from a fresh
 // start, and checks the history after every death. It fails the test at the
 // first violation, with the seed that leads there.
-func Campaign(t *testing.T, mode string, seed uint64, kills int, newMachine func(t *testing.T, seed uint64) Machine) Summary {
+//
+// Every other machine's nodes keep messages for a moment only, the shortest that
+// the machine knows; retention 0 is longer than any history.
+func Campaign(t *testing.T, mode string, seed uint64, kills int, moment time.Duration, newMachine func(t *testing.T, seed uint64, retention time.Duration) Machine) Summary {
 	t.Helper()
 	var total Summary
 	t.Logf("%s: %d kills, seed %d", mode, kills, seed)
 	for part := uint64(0); total.Kills < kills; part++ {
-		n := min(campaignKills, kills-total.Kills)
-		t.Run(fmt.Sprintf("%s from seed %d", mode, seed+part), func(t *testing.T) {
-			kit, err := New(newMachine(t, seed+part), seed+part, crowd)
+		n := min(campaignKills, (kills+1)/2, kills-total.Kills)
+		retention, lasting := moment, "expiring messages"
+		if part%2 == 0 {
+			retention, lasting = 0, "lasting messages"
+		}
+		t.Run(fmt.Sprintf("%s, %s, from seed %d", mode, lasting, seed+part), func(t *testing.T) {
+			kit, err := New(newMachine(t, seed+part, retention), seed+part, crowd)
 			if err != nil {
 				t.Fatal(err)
 			}
+			kit.Expire(retention)
 			if err := kit.survive(t.Context(), t, n); err != nil {
 				t.Error(err)
 			}

@@ -32,6 +32,9 @@ const (
 	RuleSpent      Rule = "a package that was handed out is not taken again"
 	RuleAvailable  Rule = "a node that lives answers"
 	RuleNoSurprise Rule = "refusals are those that the operation asks for"
+	RuleExpiry     Rule = "what has expired does not come, what has not does, and floor and gap say which"
+	RuleDrain      Rule = "a connection drains each message once, in order"
+	RuleStream     Rule = "a stream tells each queue in order, once, with what is missing"
 )
 
 // Rules are all of them.
@@ -39,7 +42,7 @@ func Rules() []Rule {
 	return []Rule{
 		RuleKept, RuleGone, RuleAcked, RuleHead, RuleOneLetter, RuleDense, RuleReceipt, RuleCondition, RuleRefused,
 		RuleForgery, RulePage, RuleTime, RuleChannel, RuleOnce, RuleClaim, RuleStock, RuleSpent, RuleAvailable,
-		RuleNoSurprise,
+		RuleNoSurprise, RuleExpiry, RuleDrain, RuleStream,
 	}
 }
 
@@ -57,8 +60,8 @@ func Check(h *History) []Violation {
 	c := &checker{history: h, ops: h.Ops(), members: map[nodeservice.ChannelID][2]int{}}
 	c.channels()
 	c.answers()
-	for id, ops := range c.byChannel() {
-		(&lineCheck{checker: c, id: id, members: c.members[id], ops: ops}).run()
+	for name, ops := range c.byLine() {
+		(&lineCheck{checker: c, lineName: name, members: c.membersOf(name, ops), ops: ops}).run()
 	}
 	for owner := range c.owners() {
 		(&stockCheck{checker: c, owner: owner}).run()
@@ -141,15 +144,58 @@ func (c *checker) answers() {
 	}
 }
 
-func (c *checker) byChannel() map[nodeservice.ChannelID][]*Op {
-	all := map[nodeservice.ChannelID][]*Op{}
+// lineName names what has a seq of its own: a channel, or somebody's legacy queue.
+type lineName struct {
+	id     nodeservice.ChannelID
+	legacy bool
+	owner  int // of a legacy queue
+}
+
+// String is for the eye.
+func (n lineName) String() string {
+	if n.legacy {
+		return fmt.Sprintf("the legacy queue of %d", n.owner)
+	}
+	return n.id.String()
+}
+
+// byLine are the operations on each line, in the order of their ends. A stream of
+// all channels is one on each.
+func (c *checker) byLine() map[lineName][]*Op {
+	all := map[lineName][]*Op{}
 	for i := range c.ops {
 		op := &c.ops[i]
-		if _, known := c.members[op.Channel]; known {
-			all[op.Channel] = append(all[op.Channel], op)
+		_, known := c.members[op.Channel]
+		switch {
+		case op.Legacy:
+			name := lineName{legacy: true, owner: op.Peer}
+			all[name] = append(all[name], op)
+		case known:
+			all[lineName{id: op.Channel}] = append(all[lineName{id: op.Channel}], op)
+		case op.Kind == Follow:
+			for id, members := range c.members {
+				if slices.Contains(members[:], op.Who) {
+					all[lineName{id: id}] = append(all[lineName{id: id}], op)
+				}
+			}
 		}
 	}
 	return all
+}
+
+// membersOf are those who read or write a line.
+func (c *checker) membersOf(name lineName, ops []*Op) []int {
+	if !name.legacy {
+		members := c.members[name.id]
+		return members[:]
+	}
+	members := []int{name.owner}
+	for _, op := range ops {
+		if !slices.Contains(members, op.Who) {
+			members = append(members, op.Who)
+		}
+	}
+	return members
 }
 
 func (c *checker) owners() map[int]bool {

@@ -3,14 +3,16 @@ package crashtest
 import (
 	"slices"
 	"testing"
+	"time"
 )
 
 // forgery changes a history as a node that breaks a rule would have. It says
 // whether it found something to change.
 type forgery struct {
-	name  string
-	rule  Rule
-	forge func(h *History) bool
+	name     string
+	rule     Rule
+	forge    func(h *History) bool
+	expiring bool // of a history in which messages expire
 }
 
 // find is the first operation that suits, from the back: by then much is known.
@@ -57,12 +59,17 @@ func oneTimeClaim(op *Op) bool { return !op.LastResort }
 
 // recordInTurn is a history in which clients take turns, so that a seed always
 // gives the same one. At the end of each life each has a call without an answer.
-func recordInTurn(t *testing.T, seed uint64, lives int) *History {
+// A turn takes a second.
+func recordInTurn(t *testing.T, seed uint64, lives int, retention time.Duration) *History {
 	t.Helper()
-	kit, err := New(newMemory(t), seed, crowd)
+	machine, clock := newMemory(t), time.Now()
+	machine.now, machine.retention = func() time.Time { return clock }, retention
+	kit, err := New(machine, seed, crowd)
 	if err != nil {
 		t.Fatal(err)
 	}
+	kit.now = machine.now
+	kit.Expire(retention)
 	for range lives {
 		r, err := kit.start(t.Context())
 		if err != nil {
@@ -74,6 +81,7 @@ func recordInTurn(t *testing.T, seed uint64, lives int) *History {
 		}
 		for range 10 {
 			r.inTurn()
+			clock = clock.Add(time.Second)
 		}
 		kit.history.strike()
 		r.life.Strike()
@@ -103,14 +111,18 @@ func (r *running) inTurn() {
 // TestCheckCatchesEveryKindOfViolation forges a history in each way in which a
 // node can break its word.
 func TestCheckCatchesEveryKindOfViolation(t *testing.T) {
-	genuine := recordInTurn(t, 7, 10)
-	if found := Check(genuine); len(found) > 0 {
-		t.Fatalf("the history is broken as it is: %v", found)
+	lasting, expiring := recordInTurn(t, 3, 15, 0), recordInTurn(t, 7, 10, 15*time.Second)
+	if found := append(Check(lasting), Check(expiring)...); len(found) > 0 {
+		t.Fatalf("the histories are broken as they are: %v", found)
 	}
 	caught := map[Rule]bool{}
-	for _, f := range forgeries {
+	for _, f := range slices.Concat(forgeries, forgedDeliveries) {
 		t.Run(f.name, func(t *testing.T) {
-			h := &History{now: genuine.now, ops: genuine.Ops(), strikes: genuine.strikes}
+			genuine := lasting
+			if f.expiring {
+				genuine = expiring
+			}
+			h := &History{retention: genuine.retention, now: genuine.now, ops: genuine.Ops(), strikes: genuine.strikes}
 			if !f.forge(h) {
 				t.Fatal("the history has nothing to forge")
 			}

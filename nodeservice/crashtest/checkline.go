@@ -8,11 +8,11 @@ import (
 
 type seq = nodeservice.Seq
 
-// lineCheck holds one channel to the rules.
+// lineCheck holds one channel, or legacy queue, to the rules.
 type lineCheck struct {
 	*checker
-	id      nodeservice.ChannelID
-	members [2]int
+	lineName
+	members []int
 	ops     []*Op // in the order of their ends
 
 	letters map[Digest]*sent
@@ -22,6 +22,7 @@ type lineCheck struct {
 	asked   map[int]*least // by recipient: acknowledged perhaps
 	author  map[seq]int    // who must have sent what is missing from the other's queue
 	top     seq            // highest head told
+	drained map[drainer]seq
 }
 
 // sent is what is known of a letter.
@@ -35,7 +36,7 @@ type sent struct {
 
 func (l *lineCheck) run() {
 	l.letters, l.bySeq, l.author = map[Digest]*sent{}, map[seq]Digest{}, map[seq]int{}
-	l.acked, l.asked = map[int]*least{}, map[int]*least{}
+	l.acked, l.asked, l.drained = map[int]*least{}, map[int]*least{}, map[drainer]seq{}
 	for _, who := range l.members {
 		l.acked[who], l.asked[who] = &least{}, &least{}
 	}
@@ -46,6 +47,10 @@ func (l *lineCheck) run() {
 			l.receipt(op)
 		case Fetch:
 			l.page(op)
+		case Drain:
+			l.drain(op)
+		case Follow:
+			l.stream(op)
 		case View:
 			l.state(op, op.View.Head, op.View.Acked)
 		case Ack:
@@ -99,9 +104,11 @@ func (l *lineCheck) page(op *Op) {
 	p := op.Page
 	l.state(op, p.Head, p.Acked)
 	gone := l.acked[op.Who].before(op.Begin)
-	from := max(op.After, p.Acked)
-	if p.Floor != 0 || len(p.Messages) > op.Limit || p.More && len(p.Messages) == 0 {
-		l.violated(RulePage, op, "floor %d, %d messages of %d, more: %v", p.Floor, len(p.Messages), op.Limit, p.More)
+	l.floor(op)
+	l.gap(op)
+	from := max(op.After, p.Acked, p.Floor)
+	if len(p.Messages) > op.Limit || p.More && len(p.Messages) == 0 {
+		l.violated(RulePage, op, "%d messages of %d, more: %v", len(p.Messages), op.Limit, p.More)
 	}
 	there := map[seq]bool{}
 	last := from
@@ -111,9 +118,7 @@ func (l *lineCheck) page(op *Op) {
 		} else if m.Seq <= last || m.Seq > p.Head {
 			l.violated(RulePage, op, "seq %d after %d, head %d", m.Seq, last, p.Head)
 		}
-		if s := l.letters[m.Letter]; s != nil && s.from == op.Who {
-			l.violated(RuleForgery, op, "seq %d is the reader's own", m.Seq)
-		}
+		l.mayCome(op, m)
 		last, there[m.Seq] = m.Seq, true
 	}
 	if !p.More {
@@ -202,10 +207,10 @@ func (l *lineCheck) dense() {
 	for _, who := range l.members {
 		total += holes[who] - unknown[who]
 		if holes[who] > unknown[who] {
-			l.violated(RuleDense, nil, "%s: %d seqs must be of person %d, who sent %d letters of unknown fate", l.id, holes[who], who, unknown[who])
+			l.violated(RuleDense, nil, "%s: %d seqs must be of person %d, who sent %d letters of unknown fate", l.lineName, holes[who], who, unknown[who])
 		}
 	}
 	if total > 0 {
-		l.violated(RuleDense, nil, "%s: %d seqs are nobody's, up to head %d", l.id, total, l.top)
+		l.violated(RuleDense, nil, "%s: %d seqs are nobody's, up to head %d", l.lineName, total, l.top)
 	}
 }

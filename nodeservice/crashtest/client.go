@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"math/rand/v2"
+	"time"
 
 	"github.com/quicproquo/node/nodeservice"
 )
@@ -15,16 +16,23 @@ type client struct {
 	life    *running
 	person  *person
 	door    string
+	legacy  bool // its door serves legacy queues
 	session nodeservice.Session
 	chance  *rand.Rand // owned by whoever uses the client: one goroutine at a time
 }
 
+// patience is how long a call may take: one without an answer is looked into.
+const patience = time.Minute
+
 // call makes one operation: ask asks the node and fills in the answer.
 func (c *client) call(op Op, ask func(ctx context.Context, op *Op) error) Op {
 	op.Life, op.Who, op.Door = c.life.number, c.person.index, c.door
-	op.Begin = c.kit.history.begin()
+	op.Begin, op.At = c.kit.history.begin(), nodeservice.Milli(c.kit.now())
 	c.life.asked()
-	err := ask(c.life.ctx, &op)
+	ctx, done := context.WithTimeout(c.life.ctx, patience)
+	err := ask(ctx, &op)
+	done()
+	op.Until = nodeservice.Milli(c.kit.now())
 	op.Outcome = outcomeOf(err)
 	if c.life.isDead() {
 		// A process that has died answers no more; a node without power may
@@ -78,11 +86,16 @@ func (c *client) view(ch *channel) Outcome {
 
 // send sends a letter, for the first time or again.
 func (c *client) send(l *letter) Outcome {
+	c = c.serving(l.channel)
 	req := nodeservice.EnqueueRequest{Channel: l.channel.id, Payload: l.payload, IfHead: l.ifHead}
+	if l.channel.legacy {
+		req.Legacy, req.Recipient = true, c.kit.people[l.channel.peer].key.Public()
+	}
 	if l.messageID != "" {
 		req.MessageID = []byte(l.messageID)
 	}
-	op := Op{Kind: Send, Channel: l.channel.id, Letter: sha256.Sum256(l.payload), MessageID: l.messageID, IfHead: l.ifHead}
+	op := l.channel.op(Send)
+	op.Letter, op.MessageID, op.IfHead = sha256.Sum256(l.payload), l.messageID, l.ifHead
 	op = c.call(op, func(ctx context.Context, op *Op) (err error) {
 		op.Receipt, err = c.session.Enqueue(ctx, req)
 		return err
@@ -98,11 +111,29 @@ func (c *client) send(l *letter) Outcome {
 	return op.Outcome
 }
 
+// op is an operation on the channel, or the legacy queue.
+func (ch *channel) op(kind Kind) Op {
+	return Op{Kind: kind, Channel: ch.id, Peer: ch.peer, Legacy: ch.legacy}
+}
+
+// serving is c, or if its door does not serve the queue the same person's client
+// at one that does.
+func (c *client) serving(ch *channel) *client {
+	if !ch.legacy || c.legacy {
+		return c
+	}
+	return c.life.legacyClient(c.person)
+}
+
 // fetch reads one page, and acknowledges before if through is not 0.
 func (c *client) fetch(ch *channel, after nodeservice.Seq, limit int, through nodeservice.Seq) Op {
-	op := Op{Kind: Fetch, Channel: ch.id, After: after, Limit: limit, Through: through}
+	c = c.serving(ch)
+	op := ch.op(Fetch)
+	op.After, op.Limit, op.Through = after, limit, through
 	op = c.call(op, func(ctx context.Context, op *Op) error {
-		page, err := c.session.Fetch(ctx, nodeservice.FetchRequest{Channel: ch.id, After: after, Limit: limit, AckThrough: through})
+		page, err := c.session.Fetch(ctx, nodeservice.FetchRequest{
+			Channel: ch.id, Legacy: ch.legacy, After: after, Limit: limit, AckThrough: through,
+		})
 		op.Page = pageOf(page)
 		return err
 	})
@@ -113,8 +144,11 @@ func (c *client) fetch(ch *channel, after nodeservice.Seq, limit int, through no
 }
 
 func (c *client) ack(ch *channel, through nodeservice.Seq) Outcome {
-	op := c.call(Op{Kind: Ack, Channel: ch.id, Through: through}, func(ctx context.Context, _ *Op) error {
-		return c.session.Ack(ctx, nodeservice.AckRequest{Channel: ch.id, Through: through})
+	c = c.serving(ch)
+	op := ch.op(Ack)
+	op.Through = through
+	op = c.call(op, func(ctx context.Context, _ *Op) error {
+		return c.session.Ack(ctx, nodeservice.AckRequest{Channel: ch.id, Legacy: ch.legacy, Through: through})
 	})
 	if op.Outcome == Unknown {
 		c.person.later(func(c *client) Outcome { return c.ack(ch, through) })

@@ -30,6 +30,19 @@ func (l *lineCheck) gather() {
 			}
 			l.headKnown(op, op.Page.Head)
 			l.acked[op.Who].know(op.End, max(op.Page.Acked, op.Through))
+		case op.Kind == Drain && op.answered():
+			for _, m := range op.Page.Messages {
+				l.place(op, m.Letter, m.Seq, m.ReceivedAt)
+			}
+			l.headKnown(op, op.Page.Head)
+		case op.Kind == Follow && op.answered():
+			for _, e := range l.events(op) {
+				if e.Message.Seq > 0 {
+					l.place(op, e.Message.Letter, e.Message.Seq, e.Message.ReceivedAt)
+				}
+				l.headKnown(op, max(e.Message.Seq, e.Gap.To, e.Acked))
+				l.acked[op.Who].know(op.End, e.Acked)
+			}
 		case op.Kind == View && op.answered():
 			l.headKnown(op, op.View.Head)
 			l.acked[op.Who].know(op.End, op.View.Acked)
@@ -43,8 +56,11 @@ func (l *lineCheck) gather() {
 	byBegin := slices.Clone(l.ops)
 	slices.SortFunc(byBegin, func(a, b *Op) int { return int(a.Begin - b.Begin) })
 	for _, op := range byBegin {
-		if (op.Kind == Ack || op.Kind == Fetch) && op.possible() {
+		switch {
+		case (op.Kind == Ack || op.Kind == Fetch) && op.possible() && op.Through <= l.top:
 			l.asked[op.Who].know(op.Begin, op.Through)
+		case op.Kind == Drain && op.possible():
+			l.asked[op.Who].know(op.Begin, l.drainedTo(op))
 		}
 	}
 }
@@ -58,7 +74,7 @@ func (l *lineCheck) headKnown(op *Op, head seq) {
 func (l *lineCheck) place(op *Op, letter Digest, at seq, received nodeservice.UnixMilli) {
 	s := l.letters[letter]
 	if s == nil {
-		l.violated(RuleForgery, op, "seq %d of %s carries what nobody sent there", at, l.id)
+		l.violated(RuleForgery, op, "seq %d of %v carries what nobody sent there", at, l.lineName)
 		return
 	}
 	switch {
@@ -70,7 +86,7 @@ func (l *lineCheck) place(op *Op, letter Digest, at seq, received nodeservice.Un
 		l.violated(RuleOneLetter, op, "the letter of seq %d (of %d) came as %d (of %d)", s.seq, s.received, at, received)
 	}
 	if other, taken := l.bySeq[at]; taken && other != letter {
-		l.violated(RuleOneLetter, op, "seq %d of %s carries two letters", at, l.id)
+		l.violated(RuleOneLetter, op, "seq %d of %v carries two letters", at, l.lineName)
 		return
 	}
 	l.bySeq[at] = letter

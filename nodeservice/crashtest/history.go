@@ -3,12 +3,15 @@ package crashtest
 import (
 	"crypto/sha256"
 	"sync"
+	"time"
 
 	"github.com/quicproquo/node/nodeservice"
 )
 
 // History is what clients of one node did and learned, over all of its lives.
 type History struct {
+	retention time.Duration // of messages; 0: longer than any history; static once it begins
+
 	mu      sync.Mutex
 	now     int64   // guarded by mu: counts begins, ends and strikes; orders them as they happened
 	ops     []Op    // guarded by mu, in the order of their ends
@@ -23,22 +26,27 @@ type Op struct {
 	Door       string
 	Kind       Kind
 	Begin, End int64 // by the history's clock
+	At, Until  nodeservice.UnixMilli
 	Outcome    Outcome
 	Code       nodeservice.Code // unless answered
 
-	Peer      int                   // Create: with whom; Claim: whose
-	Channel   nodeservice.ChannelID // Send, Fetch, Ack, View; the answer of Create
+	Peer      int                   // Create: with whom; Claim: whose; of a legacy queue: its recipient
+	Channel   nodeservice.ChannelID // Send, Fetch, Ack, View; the answer of Create; Follow, zero: all
+	Legacy    bool                  // Send, Fetch, Ack, Drain: no channel, but the queue of Peer
 	Letter    Digest                // Send
 	MessageID string                // Send; "": none
 	IfHead    *nodeservice.Seq      // Send; nil: any
 	After     nodeservice.Seq       // Fetch
-	Limit     int                   // Fetch
+	Limit     int                   // Fetch, Drain
 	Through   nodeservice.Seq       // Ack; Fetch, 0: acknowledges nothing
+	Stream    int64                 // Ack: the Begin of the stream that it was made in; 0: none
 	ClaimID   string                // Claim; "": none
 	Packages  []nodeservice.Fingerprint
 
 	Receipt    nodeservice.Receipt // Send
-	Page       Page                // Fetch
+	Page       Page                // Fetch, Drain
+	Events     []Event             // Follow
+	CaughtUp   bool                // Follow: it came to an end of what was there
 	View       nodeservice.ChannelView
 	Created    bool                    // Create
 	Claimed    nodeservice.Fingerprint // Claim
@@ -56,6 +64,16 @@ type Page struct {
 	Messages           []Delivered
 	Head, Acked, Floor nodeservice.Seq
 	More               bool
+	Gap                nodeservice.Gap // zero: none
+}
+
+// Event is what a stream told of a channel: one of a message, a gap, and how far
+// it is acknowledged.
+type Event struct {
+	Channel nodeservice.ChannelID
+	Message Delivered       // Seq 0: none
+	Gap     nodeservice.Gap // zero: none
+	Acked   nodeservice.Seq // 0: none
 }
 
 // Delivered is one message of a Page.
@@ -75,6 +93,8 @@ const (
 	Send   Kind = "enqueue"
 	Fetch  Kind = "fetch"
 	Ack    Kind = "ack"
+	Drain  Kind = "drain"
+	Follow Kind = "follow"
 	Upload Kind = "uploadKeyPackages"
 	Claim  Kind = "claimKeyPackage"
 	Status Kind = "keyPackageStatus"
@@ -137,8 +157,15 @@ func (op *Op) answered() bool { return op.Outcome == Answered }
 
 func pageOf(p nodeservice.Page) Page {
 	page := Page{Head: p.Head, Acked: p.Acked, Floor: p.Floor, More: p.More}
+	if p.Gap != nil {
+		page.Gap = *p.Gap
+	}
 	for _, m := range p.Messages {
-		page.Messages = append(page.Messages, Delivered{m.Seq, m.ReceivedAt, sha256.Sum256(m.Payload)})
+		page.Messages = append(page.Messages, deliveredOf(m))
 	}
 	return page
+}
+
+func deliveredOf(m nodeservice.Message) Delivered {
+	return Delivered{m.Seq, m.ReceivedAt, sha256.Sum256(m.Payload)}
 }

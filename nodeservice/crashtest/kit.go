@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"time"
 
 	"github.com/quicproquo/node/nodeservice"
 )
@@ -13,7 +14,8 @@ type Kit struct {
 	machine Machine
 	chance  *rand.Rand // owned by the caller of Live
 	history *History
-	people  []*person  // static after construction
+	people  []*person // static after construction
+	now     func() time.Time
 	tokens  [][]string // owned by the caller of Live: by person and door; "": not logged in yet
 	lives   int        // owned by the caller of Live
 }
@@ -44,8 +46,9 @@ type Life interface {
 
 // Door is a way in.
 type Door struct {
-	Name string
-	Dial func(ctx context.Context) (nodeservice.Node, error)
+	Name   string
+	Legacy bool // it serves the queues of before channels, too: at least one must
+	Dial   func(ctx context.Context) (nodeservice.Node, error)
 }
 
 // Audience is what the nodes of a Machine must be told to be.
@@ -59,10 +62,14 @@ func New(machine Machine, seed uint64, crowd int) (*Kit, error) {
 		return nil, err
 	}
 	return &Kit{
-		machine: machine, chance: rand.New(rand.NewPCG(seed, 0)), history: &History{}, people: people,
+		machine: machine, chance: rand.New(rand.NewPCG(seed, 0)), history: &History{}, people: people, now: time.Now,
 		tokens: make([][]string, crowd),
 	}, nil
 }
+
+// Expire says, before the first life, that the machine's nodes keep messages so
+// long and no longer. Without it nothing may expire.
+func (k *Kit) Expire(after time.Duration) { k.history.retention = after }
 
 // History is what happened so far.
 func (k *Kit) History() *History { return k.history }

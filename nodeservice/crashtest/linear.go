@@ -55,6 +55,9 @@ func partitions(ops []Op) (map[nodeservice.ChannelID][]porcupine.Operation, map[
 	stocks := map[int][]porcupine.Operation{}
 	for i := range ops {
 		op := &ops[i]
+		if op.Legacy {
+			continue // many send to one queue, and drains have their own rules
+		}
 		switch step := op.step(); op.Kind {
 		case Fetch:
 			// It acknowledges, and then reads: two steps, between which others

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -17,8 +18,10 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // memory runs cores on one store that outlives them: a machine whose nodes die
 // without losing anything.
 type memory struct {
-	store nodeservice.Store
-	keys  *identity.SigningKeys
+	store     nodeservice.Store
+	keys      *identity.SigningKeys
+	now       func() time.Time
+	retention time.Duration
 }
 
 func newMemory(t *testing.T) *memory {
@@ -28,12 +31,13 @@ func newMemory(t *testing.T) *memory {
 	}
 	store := model.New()
 	t.Cleanup(func() { _ = store.Close() })
-	return &memory{store: store, keys: keys}
+	return &memory{store: store, keys: keys, now: time.Now}
 }
 
 func (m *memory) Start(context.Context) (Life, error) {
 	core, err := nodeservice.New(nodeservice.Config{
 		Store: m.store, Secret: make([]byte, 32), Keys: m.keys, PublicURL: Audience, Quotas: nodeservice.DefaultQuotas(),
+		Now: m.now, Retention: nodeservice.Retention{Messages: m.retention},
 	})
 	if err != nil {
 		return nil, err
@@ -55,7 +59,7 @@ func (l *memoryLife) Bury() error           { return l.core.Close() }
 
 func (l *memoryLife) Doors() []Door {
 	dial := func(context.Context) (nodeservice.Node, error) { return unclosable{l.core}, nil }
-	return []Door{{Name: "one", Dial: dial}, {Name: "other", Dial: dial}}
+	return []Door{{Name: "one", Legacy: true, Dial: dial}, {Name: "other", Dial: dial}}
 }
 
 // unclosable hides that a core can be closed: its clients must not.

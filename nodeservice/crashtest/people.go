@@ -17,6 +17,7 @@ import (
 type person struct {
 	index int
 	key   *identity.PrivateKey
+	own   *channel // its legacy queue; static
 
 	mu       sync.Mutex
 	channels []*channel // guarded by mu
@@ -27,10 +28,11 @@ type person struct {
 	pending []func(*client) Outcome // guarded by mu: what to repeat, as its outcome is unknown
 }
 
-// channel is a person's side of one.
+// channel is a person's side of one; or a legacy queue, to which others send.
 type channel struct {
-	id   nodeservice.ChannelID
-	peer int
+	id     nodeservice.ChannelID
+	peer   int
+	legacy bool // the queue of peer
 
 	mu   sync.Mutex
 	head nodeservice.Seq // guarded by mu: the highest seen
@@ -135,7 +137,7 @@ func newPeople(n int) ([]*person, error) {
 		if err != nil {
 			return nil, err
 		}
-		people[i] = &person{index: i, key: key}
+		people[i] = &person{index: i, key: key, own: &channel{peer: i, legacy: true}}
 	}
 	return people, nil
 }

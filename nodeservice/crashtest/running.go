@@ -80,7 +80,7 @@ func (r *running) connect(p *person, i int, door Door) (*client, error) {
 		return nil, err
 	}
 	return &client{
-		kit: r.kit, life: r, person: p, door: door.Name, session: session,
+		kit: r.kit, life: r, person: p, door: door.Name, legacy: door.Legacy, session: session,
 		chance: rand.New(rand.NewPCG(r.chance.Uint64(), r.chance.Uint64())),
 	}, nil
 }

@@ -34,6 +34,9 @@ func (r *running) surveyPerson(p *person) error {
 			return err
 		}
 	}
+	if err := r.surveyQueue(p, p.own); err != nil {
+		return err
+	}
 	questions := []func(*client) Outcome{(*client).status}
 	for _, l := range some(p, r.chance, &p.letters, 8) {
 		questions = append(questions, func(c *client) Outcome { return c.send(l) })
@@ -66,6 +69,16 @@ func (r *running) surveyQueue(p *person, ch *channel) error {
 		}
 		after = op.Page.Messages[n-1].Seq
 	}
+}
+
+// legacyClient is the person's first client at a door that serves legacy queues.
+func (r *running) legacyClient(p *person) *client {
+	for _, c := range r.clients[p.index] {
+		if c.legacy {
+			return c
+		}
+	}
+	panic("the machine has no door for legacy queues")
 }
 
 // anyClient is one of the person's clients, at a door of chance's choice.

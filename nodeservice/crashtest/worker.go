@@ -37,6 +37,9 @@ var deeds = []deed{
 	{3, (*client).status},
 	{4, (*client).viewAnything},
 	{8, (*client).repeatAnything},
+	{8, (*client).sendLegacy},
+	{14, (*client).readLegacy},
+	{6, (*client).followAnything},
 }
 
 func (c *client) choose() func(*client) Outcome {
@@ -88,10 +91,7 @@ func (c *client) sendAnything() Outcome {
 	case 1, 2:
 		size = 1 + c.chance.IntN(30<<10)
 	}
-	l := &letter{channel: ch, payload: bytesOf(c.chance, size)}
-	if c.chance.IntN(2) == 0 {
-		l.messageID = fmt.Sprintf("letter-%x", l.payload[:12])
-	}
+	l := c.newLetter(ch, size)
 	if c.chance.IntN(4) == 0 {
 		head, _ := ch.known()
 		if head > 0 && c.chance.IntN(4) == 0 {
@@ -100,6 +100,17 @@ func (c *client) sendAnything() Outcome {
 		l.ifHead = &head
 	}
 	return c.send(l)
+}
+
+// newLetter is a letter of a size, of which half have a message id. Where messages
+// expire none has: then the id is soon forgotten, and what a retry may do depends
+// on the moment.
+func (c *client) newLetter(ch *channel, size int) *letter {
+	l := &letter{channel: ch, payload: bytesOf(c.chance, size)}
+	if c.chance.IntN(2) == 0 && c.kit.history.retention == 0 {
+		l.messageID = fmt.Sprintf("letter-%x", l.payload[:12])
+	}
+	return l
 }
 
 func (c *client) fetchAnything() Outcome {
