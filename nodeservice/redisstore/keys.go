@@ -52,8 +52,6 @@ import (
 //	U identity         hash by suite ever held: uses of the last-resort package
 //	Q identity kind:suite  sorted set of refs by expiry; kind 1 one-time, 2 last-resort
 //	C hash             claim: SHA-256 of owner, claimer, claim id
-//	X                  sorted set of what is spent, by until when: 'k' identity ref
-//	                   key packages, 'n' kind (1 byte of length) digest
 //	W                  sorted set of what to look at, by when (below)
 //	R, Y               in bucket 0: hash of revocations, and sorted set of their
 //	                   names by until when: 't' token, 'i' raw key
@@ -75,7 +73,9 @@ import (
 // W holds at most one entry for each of: 'm' line side (messages), 'i' line side
 // (message ids), 'a' line account (message ids and share), 'k' identity (key
 // packages), 'c' hash (claim). None is due later than its first expiry; one that
-// comes too early is harmless: the sweep looks, and enters it anew.
+// comes too early is harmless: the sweep looks, and enters it anew. Besides, what
+// is spent is an entry of W, due when it may be forgotten: 'x' identity ref for a
+// key package, 'n' kind (1 byte of length) digest.
 const (
 	keyLine        = 'L'
 	keyPayload     = 'B'
@@ -85,7 +85,6 @@ const (
 	keyAccount     = 'A'
 	keyPackages    = 'K'
 	keyClaim       = 'C'
-	keySpent       = 'X'
 	keyIndex       = 'W'
 	keyRevocations = 'R'
 	keyRevokedTill = 'Y'
@@ -99,10 +98,12 @@ const (
 	sweepShare    = 'a'
 	sweepPackages = 'k'
 	sweepClaim    = 'c'
+	spentPackage  = 'x'
+	spentMark     = 'n'
 )
 
 // buckets is how many hash tags there are. More would spread a large cluster
-// more evenly; each costs the sweep two commands.
+// more evenly; each costs the sweep a command.
 const buckets = 1024
 
 const (

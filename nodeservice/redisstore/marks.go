@@ -25,8 +25,8 @@ func (s *Store) Spend(ctx context.Context, kind string, digest [32]byte, until, 
 	if len(kind) > 255 {
 		return false, internal(fmt.Errorf("redisstore: a kind of %d bytes", len(kind)))
 	}
-	mark := "n" + string([]byte{byte(len(kind))}) + kind + string(digest[:])
-	n, err := only(s.run(ctx, spendScript, []string{s.baseOf(mark) + string(keySpent)}, mark, int64(until), int64(now)))
+	mark := string([]byte{spentMark, byte(len(kind))}) + kind + string(digest[:])
+	n, err := only(s.run(ctx, spendScript, []string{s.baseOf(mark) + string(keyIndex)}, mark, int64(until), int64(now)))
 	return n == 1, err
 }
 

@@ -15,7 +15,7 @@ const (
 	maxSweepStep = 1000
 
 	// sweepRound is how many buckets are asked in one go.
-	sweepRound = 256
+	sweepRound = 512
 )
 
 var (
@@ -63,59 +63,59 @@ func (t *sweepStep) took(sort *int, n int64) {
 	t.budget -= int(n)
 }
 
-// due is what a bucket has to sweep.
-type due struct {
-	base    string
-	entries *redis.StringSliceCmd
-	marks   *redis.IntCmd
-}
-
 // sweepBuckets sweeps the next few buckets. It goes on to the next only when
 // nothing is left in them, so that none waits for ever behind a busy one.
 func (s *Store) sweepBuckets(ctx context.Context, step *sweepStep) error {
 	first := s.next
 	s.next = (s.next + sweepRound) % buckets
-	all, err := s.due(ctx, first, step.now)
+	due, err := s.due(ctx, first, step.now)
 	if err != nil {
 		return asStoreError(err)
 	}
-	for _, d := range all {
-		if d.marks.Val() > 0 {
-			n, err := only(s.run(ctx, sweepMarksScript, []string{d.base + string(keySpent)}, int64(step.now), maxSweepStep))
-			if err != nil {
-				return err
-			}
-			step.took(&step.swept.Others, n)
-		}
-		for _, entry := range d.entries.Val() {
-			step.budget--
-			if err := s.sweepEntry(ctx, step, d.base, entry); err != nil {
-				return err
-			}
+	for i, answer := range due {
+		if err := s.sweepBucket(ctx, step, s.base((first+uint32(i))%buckets), answer.Val()); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// due asks the buckets from first on.
-func (s *Store) due(ctx context.Context, first uint32, now ns.UnixMilli) (all []due, err error) {
+// due asks the buckets from first on for entries that are due.
+func (s *Store) due(ctx context.Context, first uint32, now ns.UnixMilli) (due []*redis.StringSliceCmd, err error) {
 	pipe := s.client.Pipeline()
-	until := strconv.FormatInt(int64(now), 10)
+	until := &redis.ZRangeBy{Min: "-inf", Max: strconv.FormatInt(int64(now), 10), Count: maxSweepStep}
 	for i := range uint32(sweepRound) {
-		base := s.base((first + i) % buckets)
-		all = append(all, due{
-			base:    base,
-			entries: pipe.ZRangeByScore(ctx, base+string(keyIndex), &redis.ZRangeBy{Min: "-inf", Max: until, Count: maxSweepStep}),
-			marks:   pipe.ZCount(ctx, base+string(keySpent), "-inf", until),
-		})
+		due = append(due, pipe.ZRangeByScore(ctx, s.base((first+i)%buckets)+string(keyIndex), until))
 	}
 	_, err = pipe.Exec(ctx)
-	return all, err
+	return due, err
+}
+
+// sweepBucket looks at the entries of a bucket that are due.
+func (s *Store) sweepBucket(ctx context.Context, step *sweepStep, base string, entries []string) error {
+	marks := []any{int64(step.now)}
+	for _, entry := range entries {
+		if entry[:min(1, len(entry))] == string(spentMark) || entry[:min(1, len(entry))] == string(spentPackage) {
+			marks = append(marks, entry)
+			continue
+		}
+		step.budget--
+		if err := s.sweepEntry(ctx, step, base, entry); err != nil {
+			return err
+		}
+	}
+	if len(marks) == 1 {
+		return nil
+	}
+	n, err := only(s.run(ctx, sweepMarksScript, []string{base + string(keyIndex)}, marks...))
+	step.took(&step.swept.Others, n)
+	return err
 }
 
 func (s *Store) sweepEntry(ctx context.Context, step *sweepStep, base, entry string) error {
 	const lineAt, scopeAt = 1, 1 + len(lineName{})
 	switch {
+	case len(entry) <= 1:
 	case entry[0] == sweepQueue && len(entry) == scopeAt+1:
 		return s.sweepQueue(ctx, step, base, entry[lineAt:scopeAt], entry[scopeAt:])
 	case (entry[0] == sweepIDs || entry[0] == sweepShare) && len(entry) > scopeAt:
@@ -123,12 +123,12 @@ func (s *Store) sweepEntry(ctx context.Context, step *sweepStep, base, entry str
 		n, err := only(s.run(ctx, sweepIDsScript, []string{base + string(keyLine) + line}, base, line, entry[1:], entry, int64(step.now)))
 		step.took(&step.swept.MessageIDs, n)
 		return err
-	case entry[0] == sweepPackages && len(entry) > 1:
+	case entry[0] == sweepPackages:
 		owner := entry[1:]
 		n, err := only(s.run(ctx, sweepPackagesScript, []string{base + string(keyPackages) + owner}, base, owner, int64(step.now)))
 		step.took(&step.swept.KeyPackages, n)
 		return err
-	case entry[0] == sweepClaim && len(entry) > 1:
+	case entry[0] == sweepClaim:
 		n, err := only(s.run(ctx, sweepClaimScript, []string{base + string(keyClaim) + entry[1:], base + string(keyIndex)}, entry, int64(step.now)))
 		step.took(&step.swept.Others, n)
 		return err

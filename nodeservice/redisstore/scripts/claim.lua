@@ -52,7 +52,7 @@ local p = read(ref)
 if not p then return redis.error_reply('CORRUPT an index names a key package that is not there') end
 if p.kind == ONETIME then
   drop(ref, p.kind, p.suite)
-  redis.call('ZADD', spent, text(p.notAfter), 'k' .. owner .. ref)
+  redis.call('ZADD', index, text(p.notAfter), spent(ref))
 else
   redis.call('HINCRBY', stock, text(p.suite), 1)
 end

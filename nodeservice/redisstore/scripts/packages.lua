@@ -2,7 +2,7 @@
 -- comes before them. KEYS[1] is the hash of the packages by ref, ARGV[1] what all
 -- keys of its bucket begin with, ARGV[2] the owner.
 local base, owner, now = ARGV[1], ARGV[2], tonumber(ARGV[3])
-local packages, stock, spent, index = KEYS[1], base .. 'U' .. owner, base .. 'X', base .. 'W'
+local packages, stock, index = KEYS[1], base .. 'U' .. owner, base .. 'W'
 local ONETIME, LASTRESORT = 1, 2
 
 local function text(n) return string.format('%.0f', n) end
@@ -29,6 +29,10 @@ local function suites()
   table.sort(all)
   return all
 end
+
+-- spent names the mark of a package that was handed out; it is an entry of the
+-- index, due when the mark may go.
+local function spent(ref) return 'x' .. owner .. ref end
 
 local function live(kind, suite) return redis.call('ZCOUNT', shelf(kind, suite), '(' .. text(now), '+inf') end
 

@@ -50,7 +50,7 @@ for i = 6, #ARGV, 6 do
     rest = ARGV[i + 4] .. ARGV[i + 5],
   }
   local at = (i - 6) / 6
-  local until_ = redis.call('ZSCORE', spent, 'k' .. owner .. p.ref)
+  local until_ = redis.call('ZSCORE', index, spent(p.ref))
   if until_ and tonumber(until_) > now then return { SPENT, at } end
   local old = there(p.ref)
   if old and old.expires > now then
