@@ -12,6 +12,7 @@ export class Party {
   readonly #client: () => MessengerClient;
   readonly #options: Partial<MessengerOptions>;
   #messenger: Messenger | undefined;
+  #present: MessengerClient | undefined;
 
   private constructor(identity: Identity, client: () => MessengerClient, options: Partial<MessengerOptions>) {
     this.identity = identity;
@@ -36,9 +37,15 @@ export class Party {
     return this.#messenger;
   }
 
+  /** The present messenger's, or one that was made for none. */
+  get client(): MessengerClient {
+    this.#present ??= this.#client();
+    return this.#present;
+  }
+
   async open(changes: Partial<MessengerOptions> = {}): Promise<Messenger> {
     this.#messenger = await Messenger.open({
-      client: this.#client(), identity: this.identity, store: this.store, locks: this.#locks, ...this.#options, ...changes,
+      client: this.client, identity: this.identity, store: this.store, locks: this.#locks, ...this.#options, ...changes,
     });
     return this.#messenger;
   }
