@@ -143,6 +143,7 @@ export class Acks {
     } catch (failure) {
       this.#requested.delete(channelId);
       this.#answer(channelId, through, ({ reject }) => reject(asError(failure)));
+      this.#confirmed(channelId, 0); // no further than before
       this.#flush();
     }
   }

@@ -16,7 +16,10 @@ export const systemClock: Clock = {
   random: () => Math.random(),
 };
 
-/** Waits; ends early, without an error, when the signal aborts. */
+/** Beyond it, timers of the platform run at once. */
+const longestTimer = 2 ** 31 - 1;
+
+/** Waits, at most for 24 days; ends early, without an error, when the signal aborts. */
 export function sleep(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) return resolve();
@@ -25,7 +28,7 @@ export function sleep(clock: Clock, ms: number, signal: AbortSignal): Promise<vo
       signal.removeEventListener('abort', finish);
       resolve();
     };
-    const timer = clock.setTimeout(finish, ms);
+    const timer = clock.setTimeout(finish, Math.min(ms, longestTimer));
     signal.addEventListener('abort', finish);
   });
 }

@@ -14,6 +14,7 @@ import type { Tokens } from './tokens.js';
 import type { Transport } from './transport.js';
 
 const backoff = { first: 500, longest: 30_000 };
+const longestAsked = 600_000; // milliseconds that a server is listened to
 const settledAfter = 10_000; // milliseconds: a connection that lived so long begins the backoff anew
 const retryBest = 60_000; // milliseconds: after a connection of that age a better transport is tried again
 
@@ -54,7 +55,7 @@ export class Feed implements Host {
   onState(listener: (state: State) => void): () => void {
     const own = (state: State): void => listener(state); // the same function may listen twice
     this.#listeners.add(own);
-    own(this.#state);
+    tell(own, this.#state);
     return () => this.#listeners.delete(own);
   }
 
@@ -125,7 +126,7 @@ export class Feed implements Host {
 
   #become(state: State): void {
     this.#state = state;
-    for (const listener of [...this.#listeners]) listener(state);
+    for (const listener of [...this.#listeners]) tell(listener, state);
   }
 
   /** Connects, again and again, until nobody listens or it is over. */
@@ -140,7 +141,7 @@ export class Feed implements Host {
       logins = ending.then !== 'login' ? 0 : age > 0 ? 1 : logins + 1;
       if (ending.then === 'over' || logins > 1) return this.close(ending.error);
       if (logins === 1 && failures <= 2) continue; // a new token is all it takes
-      const ms = asked === undefined ? fullJitter(backoff, failures, clock) : jittered(asked, clock);
+      const ms = asked === undefined ? fullJitter(backoff, failures, clock) : jittered(Math.min(asked, longestAsked), clock);
       this.#become({ status: 'retrying', in: ms, error: ending.error });
       await this.#pause(ms, signal);
     }
@@ -189,5 +190,14 @@ export class Feed implements Host {
     await sleep(this.#options.clock, ms, scope.signal);
     platform.removeEventListener?.('online', online);
     scope.release();
+  }
+}
+
+/** A listener that throws is its author's to mend, and not the end of the stream. */
+function tell(listener: (state: State) => void, state: State): void {
+  try {
+    listener(state);
+  } catch (fault) {
+    queueMicrotask(() => { throw fault; });
   }
 }

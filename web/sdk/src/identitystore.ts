@@ -1,3 +1,5 @@
+import { QuicproquoError } from './errors.js';
+
 /** The signature algorithms that an identity may have. */
 export type Algorithm = 'Ed25519' | 'P-256';
 
@@ -26,7 +28,7 @@ export class MemoryIdentityStore implements IdentityStore {
   }
 
   add(name: string, identity: StoredIdentity): Promise<void> {
-    if (this.#kept.has(name)) return Promise.reject(new Error(`there is an identity named ${name} already`));
+    if (this.#kept.has(name)) return Promise.reject(taken(name));
     this.#kept.set(name, identity);
     return Promise.resolve();
   }
@@ -57,7 +59,11 @@ export class IndexedDBIdentityStore implements IdentityStore {
 
   async add(name: string, identity: StoredIdentity): Promise<void> {
     const { algorithm, publicKey, privateKey } = identity;
-    await this.#run('readwrite', (kept) => kept.add({ algorithm, publicKey, privateKey }, name));
+    try {
+      await this.#run('readwrite', (kept) => kept.add({ algorithm, publicKey, privateKey }, name));
+    } catch (failure) {
+      throw failure instanceof DOMException && failure.name === 'ConstraintError' ? taken(name) : failure;
+    }
   }
 
   async remove(name: string): Promise<void> {
@@ -83,6 +89,10 @@ export class IndexedDBIdentityStore implements IdentityStore {
       database.close();
     }
   }
+}
+
+function taken(name: string): QuicproquoError {
+  return new QuicproquoError('invalid_argument', `there is an identity named ${name} already`);
 }
 
 function settled<T>(request: IDBRequest<T>): Promise<T> {

@@ -7,7 +7,8 @@ const quarter = 4;
 export class Window {
   readonly #channels = new Map<string, Queue>();
   readonly #all = { messages: 0, bytes: 0 };
-  #waiting: (() => void)[] = [];
+  #freed: Promise<void> | undefined; // one for all who wait
+  #free: () => void = () => undefined;
 
   /** The highest seq that was delivered of a channel, which is as far as may be acknowledged on this connection. */
   delivered(channelId: string): number {
@@ -34,12 +35,14 @@ export class Window {
       this.#all.messages -= 1;
       this.#all.bytes -= first.bytes;
     }
-    this.#waiting.splice(0).forEach((resolve) => resolve());
+    this.#free();
+    this.#freed = undefined;
   }
 
   /** Resolves with the next acknowledgement. */
   freed(): Promise<void> {
-    return new Promise((resolve) => this.#waiting.push(resolve));
+    this.#freed ??= new Promise((resolve) => { this.#free = resolve; });
+    return this.#freed;
   }
 
   /** How many more messages of the channel may come; one always may where none is unacknowledged. */
