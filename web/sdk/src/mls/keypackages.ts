@@ -1,6 +1,6 @@
 import { QuicproquoError } from '../errors.js';
-import type { Desk } from './engine.js';
 import { suiteId } from './group.js';
+import type { Desk } from './ledger.js';
 import { Loop } from './loop.js';
 import { keyPackageKey, keyPackagePrefix } from './records.js';
 import type { KeyPackageRecord } from './records.js';

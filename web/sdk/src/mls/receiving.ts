@@ -2,7 +2,7 @@ import { Refused, parse } from './group.js';
 import type { Group, Mls, Parsed } from './group.js';
 import { entryKey, keyPackageKey } from './records.js';
 import type { EntryRecord, KeyPackageRecord } from './records.js';
-import { answered, replaced, standingUpdate } from './standing.js';
+import { answered, replaced } from './standing.js';
 import type { Standing } from './standing.js';
 import type { NoticeKind } from './types.js';
 import type { Update, Vault } from './vault.js';
@@ -16,6 +16,7 @@ export type Item =
 export interface Received {
   readonly standing: Standing;
   readonly entry: EntryRecord | undefined;
+  /** Beside the standing; the entry is among them. */
   readonly updates: readonly Update[];
 }
 
@@ -51,7 +52,6 @@ export class Receiver {
       standing,
       entry,
       updates: [
-        standingUpdate(standing),
         ...(entry ? [[entryKey(standing.id, entry.seq, 'notice' in entry), entry] as const] : []),
         ...(verdict.spent ? [[keyPackageKey(verdict.spent), undefined] as const] : []),
       ],

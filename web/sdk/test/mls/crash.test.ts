@@ -3,7 +3,7 @@ import type { Conversation } from '../../src/mls/index.js';
 import { ModelNode } from './model.js';
 import { Crash, Party, notices, texts, transcript } from './party.js';
 
-const seeds = Array.from({ length: 24 }, (_, i) => Number(process.env['SEED'] ?? 1) + i);
+const seeds = Array.from({ length: 16 }, (_, i) => Number(process.env['SEED'] ?? 1) + i);
 const lives = 5;
 const lines = 8;
 

@@ -1,5 +1,6 @@
 import {
-  createCommit, createGroup, decodeGroupState, decodeMlsMessage, encodeMlsMessage, getCiphersuiteFromName, getCiphersuiteImpl,
+  createCommit, createGroup, createProposal, decodeGroupState, decodeMlsMessage, encodeMlsMessage, getCiphersuiteFromName,
+  getCiphersuiteImpl,
 } from 'ts-mls';
 import type { CiphersuiteImpl, ClientState, KeyPackage, MLSMessage, Proposal, RatchetTree } from 'ts-mls';
 import { defaultClientConfig } from 'ts-mls/clientConfig.js';
@@ -154,6 +155,21 @@ describe('is refused', () => {
     const { ofAlice, ofBob } = await couple();
     const payload = await commitOf(stateOf(ofBob), signing(bob), [{ proposalType: 'remove', remove: { removed: 0 } }]);
     await expect(ofAlice.open(privateOf(payload))).rejects.toThrow(Refused);
+  });
+
+  test('a commit that changes what the group is', async () => {
+    const { ofAlice, ofBob } = await couple();
+    const payload = await commitOf(stateOf(ofBob), signing(bob), [{ proposalType: 'group_context_extensions', groupContextExtensions: { extensions: [] } }]);
+    await expect(ofAlice.open(privateOf(payload))).rejects.toThrow(Refused);
+  });
+
+  test('a proposal, which is passed over, and does not keep anyone from writing', async () => {
+    const { ofAlice, ofBob } = await couple();
+    const remove: Proposal = { proposalType: 'remove', remove: { removed: 0 } };
+    const { message } = await createProposal(stateOf(ofBob), false, remove, signing(bob));
+    const opened = await ofAlice.open(privateOf(encodeMlsMessage(message)));
+    expect(opened).toMatchObject({ kind: 'ignored', group: { epoch: 1 } });
+    expect(await ofBob.open(privateOf((await opened.group.encrypt(new Uint8Array([5]))).payload))).toMatchObject({ kind: 'message' });
   });
 
   test.each([['a stranger’s', () => mallory], ['the reader’s own', () => alice]])('a commit that puts %s key in the peer’s leaf', async (_whose, key) => {
