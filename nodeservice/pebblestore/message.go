@@ -11,6 +11,10 @@ import (
 // maxInline is the largest payload that is kept in its message record.
 const maxInline = 64 << 10
 
+// maxSize is far beyond the largest payload: a record that says more is nonsense,
+// and nobody may take so much memory for its sake.
+const maxSize = 1 << 30
+
 // message is a stored message. Its seq is in its key.
 type message struct {
 	seq        ns.Seq
@@ -53,7 +57,9 @@ func decodeMessage(key, value []byte) (m message, err error) {
 	m.receivedAt = d.time()
 	m.expiresAt = d.time()
 	m.through.decode(&d)
-	m.size = int(d.uint())
+	if m.size = int(d.uint()); m.size < 0 || m.size > maxSize {
+		d.fail()
+	}
 	if d.bool() {
 		d.fixed(m.blob.name[:])
 		d.fixed(m.blob.digest[:])

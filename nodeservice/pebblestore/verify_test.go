@@ -15,7 +15,7 @@ import (
 )
 
 // filled is a closed store with a record of every kind, and its two queues.
-func filled(t *testing.T, fs vfs.FS) (channel, legacy ns.Queue) {
+func filled(t testing.TB, fs vfs.FS) (channel, legacy ns.Queue) {
 	t.Helper()
 	s := open(t, fs)
 	channel, legacy = channelTo(t, s, 1), ns.Queue{Recipient: person(9)}
