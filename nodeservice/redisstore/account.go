@@ -38,8 +38,10 @@ const (
 	// than any call takes.
 	reservationLife = 60 * 1000 // ms
 
-	// maxBusy is how long a call waits for the reservations of others.
-	maxBusy = 2 * time.Second
+	// maxBusy is how long a call waits for the reservations of others, and
+	// muchBusy after how long it has a look whether they ran out.
+	maxBusy  = 2 * time.Second
+	muchBusy = 100 * time.Millisecond
 
 	// manyNotes is from where each settling looks into two queues besides, so that
 	// notes of queues long empty do not pile up.
@@ -115,28 +117,28 @@ func only(answer *reply, err error) (int64, error) {
 // takes no for an answer, and when others do not settle, it audits.
 func (s *Store) takeRoom(ctx context.Context, try func() (int64, error), audit func() error) (over bool, err error) {
 	audited := false
-	patience := time.Now().Add(maxBusy)
+	begun := time.Now()
 	for wait := time.Millisecond; ; wait = min(2*wait, 50*time.Millisecond) {
 		got, err := try()
+		busy := got == roomBusy
 		switch {
 		case err != nil:
 			return false, err
 		case got == roomReserved:
 			return false, nil
-		case got == roomBusy && time.Now().Before(patience):
-			if err := pauseFor(ctx, wait/2+rand.N(wait)); err != nil {
-				return false, unavailable(err)
-			}
-			continue
-		case audited && got == roomBusy:
-			return false, unavailable(errBusy)
-		case audited:
+		case audited && !busy:
 			return true, nil
+		case audited && time.Since(begun) > maxBusy:
+			return false, unavailable(errBusy)
+		case audited || busy && time.Since(begun) < muchBusy:
+			err = pauseFor(ctx, wait/2+rand.N(wait))
+		default:
+			audited = true
+			err = audit()
 		}
-		if err := audit(); err != nil {
-			return false, err
+		if err != nil {
+			return false, asStoreError(err)
 		}
-		audited = true
 	}
 }
 
