@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
@@ -31,6 +33,7 @@ type Client struct {
 // master_name is for Sentinel, and one with an addr for a cluster. Settings of the connection pool may follow as
 // parameters, as go-redis spells them: pool_size=64, dial_timeout=2s.
 func Connect(address string) (*Client, error) {
+	silence()
 	scheme, rest, _ := strings.Cut(address, "://")
 	secure, kind, _ := strings.Cut(scheme, "+")
 	switch {
@@ -74,6 +77,10 @@ func Connect(address string) (*Client, error) {
 	}
 	return nil, fmt.Errorf("a Redis URL begins with redis, rediss, redis+sentinel or redis+cluster, not with %q", scheme)
 }
+
+// silence keeps go-redis from writing to standard error, which is not its own:
+// whatever it has to say comes as an error as well.
+var silence = sync.OnceFunc(func() { redis.SetLogger(&logging.VoidLogger{}) })
 
 // badURL does not repeat what it could not read: the URL may hold a password.
 func badURL(err error) error {

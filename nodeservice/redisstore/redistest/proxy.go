@@ -14,7 +14,7 @@ type Proxy struct {
 
 	mu    sync.Mutex
 	conns map[net.Conn]struct{} // guarded by mu: both ends of each connection
-	cut   bool                  // guarded by mu: no answer comes through, its connection ends instead
+	left  int                   // guarded by mu: answers that still come through, then connections end instead; negative: all do
 	ended bool                  // guarded by mu
 }
 
@@ -25,7 +25,7 @@ func StartProxy(t TB, server *Server) *Proxy {
 	if err != nil {
 		t.Fatalf("%v", err)
 	}
-	p := &Proxy{listener: listener, to: server.Addr(), conns: map[net.Conn]struct{}{}}
+	p := &Proxy{listener: listener, to: server.Addr(), conns: map[net.Conn]struct{}{}, left: -1}
 	p.running.Go(p.accept)
 	t.Cleanup(p.end)
 	return p
@@ -34,23 +34,29 @@ func StartProxy(t TB, server *Server) *Proxy {
 // URL is the proxy's address as clients are configured with it.
 func (p *Proxy) URL() string { return "redis://" + p.listener.Addr().String() }
 
-// CutAnswers lets what clients ask reach the server, and ends their connections
-// instead of handing over what it answers: they cannot know what it did.
-func (p *Proxy) CutAnswers() { p.set(true) }
+// CutAnswers lets what clients ask reach the server and, after so many answers,
+// ends their connections instead of handing over what it answers: they cannot
+// know what it did.
+func (p *Proxy) CutAnswers(after int) { p.let(after) }
 
 // Mend lets answers through again.
-func (p *Proxy) Mend() { p.set(false) }
+func (p *Proxy) Mend() { p.let(-1) }
 
-func (p *Proxy) set(cut bool) {
+func (p *Proxy) let(answers int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.cut = cut
+	p.left = answers
 }
 
-func (p *Proxy) isCut() bool {
+// passes says whether another answer comes through.
+func (p *Proxy) passes() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.cut
+	if p.left > 0 {
+		p.left--
+		return true
+	}
+	return p.left < 0
 }
 
 func (p *Proxy) accept() {
@@ -78,7 +84,7 @@ func (p *Proxy) answer(client, server net.Conn) {
 	buffer := make([]byte, 32<<10)
 	for {
 		n, err := server.Read(buffer)
-		if err != nil || p.isCut() {
+		if err != nil || !p.passes() {
 			return
 		}
 		if _, err := client.Write(buffer[:n]); err != nil {

@@ -17,7 +17,7 @@ func TestProxyCutsAnswersAndNotQuestions(t *testing.T) {
 	if err := through.Incr(t.Context(), "k").Err(); err != nil {
 		t.Fatal(err)
 	}
-	proxy.CutAnswers()
+	proxy.CutAnswers(0)
 	if err := through.Incr(t.Context(), "k").Err(); err == nil {
 		t.Error("an answer came through")
 	}

@@ -12,7 +12,8 @@ import (
 const MasterName = "qpq"
 
 // Sentinel is a master with a replica, and one sentinel, which makes the replica
-// the master when it has not heard of the other for half a second.
+// the master when it has not heard of the other for two seconds: longer than a
+// busy machine lets a server that is alive be silent.
 type Sentinel struct {
 	Master, Replica *Server
 
@@ -25,13 +26,12 @@ type Sentinel struct {
 func StartSentinel(t TB, flags ...string) *Sentinel {
 	t.Helper()
 	s := &Sentinel{Master: Start(t, flags...)}
-	s.Replica = Start(t, append([]string{"--replicaof", "127.0.0.1 " + strconv.Itoa(s.Master.port)}, flags...)...)
-	s.Replica.Await(t, "MASTER <-> REPLICA sync: Finished with success")
+	s.Replica = StartReplica(t, s.Master, flags...)
 	s.port = freePort(t)
 	// A sentinel writes its configuration, and so wants it as a file.
 	file := filepath.Join(directory(t), "sentinel.conf")
 	text := fmt.Sprintf("port %[1]d\nbind 127.0.0.1\nsentinel monitor %[2]s 127.0.0.1 %[3]d 1\n"+
-		"sentinel down-after-milliseconds %[2]s 500\nsentinel failover-timeout %[2]s 3000\n", s.port, MasterName, s.Master.port)
+		"sentinel down-after-milliseconds %[2]s 2000\nsentinel failover-timeout %[2]s 10000\n", s.port, MasterName, s.Master.port)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatalf("%v", err)
 	}
@@ -76,4 +76,12 @@ func (s *Sentinel) AwaitFailover(t TB) {
 	if err := s.watching.await("+switch-master"); err != nil {
 		t.Fatalf("%v", err)
 	}
+}
+
+// StartReplica starts a replica of a server, and returns when it has all of it.
+func StartReplica(t TB, master *Server, flags ...string) *Server {
+	t.Helper()
+	r := Start(t, append([]string{"--replicaof", "127.0.0.1 " + strconv.Itoa(master.port)}, flags...)...)
+	r.Await(t, "MASTER <-> REPLICA sync: Finished with success")
+	return r
 }
