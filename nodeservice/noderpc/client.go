@@ -53,14 +53,18 @@ const clientFrame = 4 * nodeservice.MaxFetchBytes
 // clientTimeouts are long: a client is patient with its server.
 var clientTimeouts = timeouts{body: time.Minute, write: 30 * time.Second, end: closeGrace}
 
-// Dial connects to a server and waits until it answers; ctx bounds that alone.
-// A nil tlsConfig means plaintext.
+// Dial connects to a server and waits until it answers; ctx bounds that alone. The
+// network is one of package net, or "quic". A nil tlsConfig means plaintext, but for
+// QUIC, which is always encrypted.
 func Dial(ctx context.Context, network, address string, tlsConfig *tls.Config) (*Client, error) {
 	var conn net.Conn
 	var err error
-	if tlsConfig == nil {
+	switch {
+	case network == "quic":
+		conn, err = dialQUIC(ctx, address, tlsConfig)
+	case tlsConfig == nil:
 		conn, err = new(net.Dialer).DialContext(ctx, network, address)
-	} else {
+	default:
 		conn, err = (&tls.Dialer{Config: tlsConfig}).DialContext(ctx, network, address)
 	}
 	if err != nil {
