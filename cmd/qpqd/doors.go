@@ -11,6 +11,8 @@ import (
 	"os"
 	"strconv"
 	"syscall"
+
+	"github.com/quicproquo/node/nodeservice/noderpc"
 )
 
 // doors are the listeners of a node.
@@ -66,7 +68,7 @@ func (d *doors) encrypt(c *config, log *slog.Logger) error {
 	}
 	d.http = tls.NewListener(d.http, certificate.config("h2", "http/1.1"))
 	if d.rpc != nil && d.rpc.Addr().Network() != "unix" {
-		d.rpc = tls.NewListener(d.rpc, certificate.config())
+		d.rpc = tls.NewListener(noderpc.WatchEnds(d.rpc), certificate.config())
 	}
 	if d.gate != nil && d.gate.Addr().Network() != "unix" {
 		config := certificate.config()

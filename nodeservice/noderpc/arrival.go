@@ -3,8 +3,10 @@ package noderpc
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -114,7 +116,7 @@ func (g *guard) writtenPages(written int64) (pages []*nodeservice.Handout) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, q := range g.questions {
-		if q.page != nil && 0 < q.end && q.end <= written {
+		if end := q.end.Load(); q.page != nil && 0 < end && end <= written {
 			pages = append(pages, q.page)
 			q.page = nil
 		}
@@ -134,13 +136,15 @@ func (g *guard) unsettled() bool {
 	return false
 }
 
-// ended hears why reading ended. io.EOF is a tidy end, over TLS with a
-// close_notify.
+// ended hears, once, how reading ended: tidily or not.
 func (w *wire) ended(tidy bool) {
-	if w.guard == nil || !tidy || w.isClosed() {
+	if w.guard == nil || w.parted {
 		return
 	}
-	w.guard.leaves(w.out.written.Load())
+	w.parted = true
+	if tidy && !w.isClosed() && w.guard.unsettled() {
+		w.guard.leaves(w.out.writtenByNow(closeGrace))
+	}
 }
 
 func (w *wire) isClosed() bool {
@@ -155,12 +159,52 @@ func (w *wire) isClosed() bool {
 // farewell hears an Abort. A client that leaves without having read all that was
 // sent to it resets the connection right behind it: then its Abort shows nothing.
 func (w *wire) farewell() {
-	if w.guard == nil || !w.guard.unsettled() {
-		return
-	}
-	if err := w.conn.SetReadDeadline(time.Now().Add(closeGrace)); err != nil {
+	if w.guard == nil || !w.guard.unsettled() || w.conn.SetReadDeadline(time.Now().Add(closeGrace)) != nil {
 		return
 	}
 	_, err := w.in.Peek(1)
 	w.ended(!errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, net.ErrClosed))
+}
+
+// WatchEnds is for a listener below TLS: crypto/tls reports the end of a stream
+// that its peer never announced, by a close_notify, like one that it did. On a
+// connection that was not accepted by such a listener an end over TLS shows
+// nothing, and what a client fetched that leaves without an Abort comes again.
+func WatchEnds(ln net.Listener) net.Listener { return endsListener{ln} }
+
+type endsListener struct{ net.Listener }
+
+// Accept implements net.Listener.
+func (l endsListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &endsConn{Conn: conn}, nil
+}
+
+// endsConn knows whether its stream has ended.
+type endsConn struct {
+	net.Conn
+	ended atomic.Bool
+}
+
+// Read implements net.Conn.
+func (c *endsConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if err == io.EOF {
+		c.ended.Store(true)
+	}
+	return n, err
+}
+
+// announced says whether the end of a stream was the peer's own: a close_notify
+// is read before the end of the connection below is.
+func announced(conn net.Conn) bool {
+	over, isOver := conn.(interface{ NetConn() net.Conn })
+	if !isOver {
+		return true
+	}
+	below, watched := over.NetConn().(*endsConn)
+	return watched && !below.ended.Load()
 }

@@ -25,11 +25,12 @@ type gatherer struct {
 	changed sync.Cond
 	waiting []byte // guarded by mu
 	taken   int64  // guarded by mu: bytes, in all
+	begun   int64  // guarded by mu: of them, those that were given to the connection
+	written int64  // guarded by mu: and those that it has taken
 	ended   bool   // guarded by mu: nothing more is taken
 	err     error  // guarded by mu: of the write that failed
 
-	written atomic.Int64  // bytes that the connection has taken, in all
-	done    chan struct{} // closed when run has returned
+	done chan struct{} // closed when run has returned
 }
 
 func newGatherer(conn net.Conn, timeout time.Duration) *gatherer {
@@ -39,28 +40,51 @@ func newGatherer(conn net.Conn, timeout time.Duration) *gatherer {
 	return g
 }
 
-// send takes a copy of the message; it blocks while too much waits. end is where
-// the message ends in all that is sent: once so much is written, it is.
-func (g *gatherer) send(msg *capnp.Message) (end int64, err error) {
+// send takes a copy of the message; it blocks while too much waits. Before any of
+// the message is written, end is told where it ends in all that is sent; nil:
+// nobody asks.
+func (g *gatherer) send(msg *capnp.Message, end *atomic.Int64) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for len(g.waiting) > gatherLimit && g.err == nil && !g.ended {
 		g.changed.Wait()
 	}
 	if g.err != nil {
-		return 0, g.err
+		return g.err
 	}
 	if g.ended {
-		return 0, net.ErrClosed
+		return net.ErrClosed
 	}
 	longer, err := appendFrame(g.waiting, msg)
 	if err != nil {
-		return 0, err // and half a frame is not sent
+		return err // and half a frame is not sent
 	}
 	g.taken += int64(len(longer) - len(g.waiting))
+	if end != nil {
+		end.Store(g.taken)
+	}
 	g.waiting = longer
 	g.changed.Broadcast()
-	return g.taken, nil
+	return nil
+}
+
+// writtenByNow says how much is written. A peer may answer before the write that
+// it answers has returned: so it waits for the one under way, within the timeout.
+func (g *gatherer) writtenByNow(timeout time.Duration) int64 {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	begun, late := g.begun, false
+	timer := time.AfterFunc(timeout, func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		late = true
+		g.changed.Broadcast()
+	})
+	defer timer.Stop()
+	for g.written < begun && g.err == nil && !late {
+		g.changed.Wait()
+	}
+	return min(g.written, begun)
 }
 
 // end lets what waits be written, within the timeout, and then waits for run.
@@ -114,13 +138,21 @@ func (g *gatherer) write(buf []byte) error {
 		if err := g.conn.SetWriteDeadline(time.Now().Add(g.timeout)); err != nil {
 			return err
 		}
+		g.count(&g.begun, len(chunk))
 		if _, err := g.conn.Write(chunk); err != nil {
 			return err
 		}
-		g.written.Add(int64(len(chunk)))
+		g.count(&g.written, len(chunk))
 		buf = buf[len(chunk):]
 	}
 	return nil
+}
+
+func (g *gatherer) count(bytes *int64, n int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	*bytes += int64(n)
+	g.changed.Broadcast()
 }
 
 // fail ends the connection: its reader sees that at once.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	rpccp "capnproto.org/go/capnp/v3/std/capnp/rpc"
@@ -42,6 +43,7 @@ type guard struct {
 	mu        sync.Mutex
 	questions map[uint32]*question // guarded by mu: those of the peer that it has not finished
 	calls     int                  // guarded by mu: of them, without a Return
+	cancelled map[*question]bool   // guarded by mu: of those, finished already
 	idle      chan struct{}        // guarded by mu: closed when calls is next 0; nil: nobody waits
 }
 
@@ -51,11 +53,12 @@ type question struct {
 	returned bool
 	finished bool                 // the peer wants no Return any more
 	page     *nodeservice.Handout // that our Return carries; nil: none, or it is known what became of it
-	end      int64                // of our Return in all that is sent to the peer; 0: not sent yet
+	end      atomic.Int64         // of our Return in all that is sent to the peer; 0: not sent yet
 }
 
 func newGuard(maxCalls int, hold time.Duration, closed <-chan struct{}, a *arrivals) *guard {
-	return &guard{maxCalls: maxCalls, hold: hold, closed: closed, arrivals: a, questions: make(map[uint32]*question)}
+	return &guard{maxCalls: maxCalls, hold: hold, closed: closed, arrivals: a,
+		questions: make(map[uint32]*question), cancelled: make(map[*question]bool)}
 }
 
 // receive inspects a message before the runtime sees it, and may hold it back.
@@ -189,10 +192,23 @@ func (g *guard) close(id uint32) *question {
 	}
 	if !q.returned {
 		q.finished = true
+		g.cancelled[q] = true
 		return nil
 	}
 	delete(g.questions, id)
 	return q
+}
+
+// ahead are the calls that are cancelled and have not returned. What they were
+// handed must be back before the peer asks again, or it would come after what
+// follows it.
+func (g *guard) ahead() (all []*question) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for q := range g.cancelled {
+		all = append(all, q)
+	}
+	return all
 }
 
 // sending notes a Return before it is written: once written, the peer may
@@ -204,10 +220,13 @@ func (g *guard) sending(msg rpccp.Message, page *nodeservice.Handout) *question 
 	if page != nil && (q == nil || q.page == nil) {
 		page.Lost()
 	}
+	if q != nil {
+		close(q.sent)
+	}
 	return q
 }
 
-// answering returns the open question that msg answers, if there is one.
+// answering returns the question that msg answers, if there is one.
 func (g *guard) answering(msg rpccp.Message, page *nodeservice.Handout) *question {
 	if msg.Which() != rpccp.Message_Which_return {
 		return nil
@@ -223,26 +242,17 @@ func (g *guard) answering(msg rpccp.Message, page *nodeservice.Handout) *questio
 		return nil
 	}
 	q.returned = true
-	close(q.sent)
 	if g.calls--; g.calls == 0 && g.idle != nil {
 		close(g.idle)
 		g.idle = nil
 	}
 	if q.finished {
 		delete(g.questions, ret.AnswerId())
-		return nil
-	}
-	if ret.Which() == rpccp.Return_Which_results {
+		delete(g.cancelled, q)
+	} else if ret.Which() == rpccp.Return_Which_results {
 		q.page = page
 	}
 	return q
-}
-
-// sent notes where in the stream a Return ends.
-func (g *guard) sent(q *question, end int64) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	q.end = end
 }
 
 // inFlight counts the calls that have not been answered.

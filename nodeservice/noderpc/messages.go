@@ -101,8 +101,16 @@ func fetch[R fetchResults](
 		}
 	}()
 	req.Consumer = &o.conn.arrivals.consumer
+	ahead := o.conn.wire.guard.ahead() // of this call, in its lane as well: so nobody waits for one behind
 	return answer(ctx, o, r, alloc,
 		func(ctx context.Context, s nodeservice.Session) (nodeservice.Page, error) {
+			for _, q := range ahead {
+				select {
+				case <-q.sent:
+				case <-ctx.Done():
+					return nodeservice.Page{}, ctx.Err()
+				}
+			}
 			page, err := s.Fetch(ctx, req)
 			if err != nil {
 				return page, err

@@ -30,6 +30,7 @@ type wire struct {
 	timeouts  timeouts
 	maxFrame  int
 	greeted   bool // owned by the runtime's reading goroutine: a whole message has come
+	parted    bool // owned by it, too: it is known how the peer left
 	closeOnce sync.Once
 	closed    chan struct{}
 	broken    atomic.Bool // reading ended: no call will be answered any more
@@ -59,7 +60,7 @@ func newWire(conn net.Conn, maxFrame int, m *meter, t timeouts) *wire {
 func (w *wire) RecvMessage() (transport.IncomingMessage, error) {
 	in, err := w.receive()
 	if err != nil {
-		w.ended(err == io.EOF)
+		w.ended(err == io.EOF && announced(w.conn))
 		w.broken.Store(true)
 		return nil, err
 	}
@@ -197,15 +198,13 @@ func (o *outgoing) Send() error {
 		return err
 	}
 	if o.wire.guard == nil {
-		_, err := o.wire.out.send(raw)
-		return err
+		return o.wire.out.send(raw, nil)
 	}
-	q := o.wire.guard.sending(o.msg, o.arena.page)
-	end, err := o.wire.out.send(raw)
-	if err == nil && q != nil {
-		o.wire.guard.sent(q, end)
+	var end *atomic.Int64
+	if q := o.wire.guard.sending(o.msg, o.arena.page); q != nil {
+		end = &q.end
 	}
-	return err // if there is one the connection ends, and with it what it carried is given back
+	return o.wire.out.send(raw, end) // if it fails the connection ends, and what the message carried is given back
 }
 
 func (o *outgoing) Release() {
