@@ -81,9 +81,9 @@ test('keys are updated three times without an answer; the fourth waits for one',
   for (let i = 0; i < 3; i++) await there.updateKeys();
   let fourth = false;
   const waiting = there.updateKeys().then(() => { fourth = true; });
-  await there.send('sent meanwhile');
-  await bob.until(alice, ({ epoch }) => epoch === 4);
-  expect([there.epoch, fourth]).toEqual([4, false]);
+  await there.send('sent meanwhile'); // which an update that is due would go before
+  await bob.until(alice, (conversation) => texts(conversation).includes('sent meanwhile'));
+  expect([there.epoch, here.epoch, fourth]).toEqual([4, 4, false]);
   await here.send('an answer');
   await waiting;
   expect(there.epoch).toBe(5);
@@ -169,6 +169,46 @@ test('what was repeated under another seq, damaged or never encrypted is shown a
   expect([there.state, here.state, here.epoch]).toEqual(['active', 'active', 1]);
 });
 
+test('what was read while a commit waited for its turn does not open again after it', async () => {
+  const node = new ModelNode();
+  const fromBob: Uint8Array<ArrayBuffer>[] = [];
+  let between = (): Promise<unknown> => Promise.resolve();
+  const overtaken: Wrap = (client) => ({
+    ...client,
+    send: async (id, payload, options) => {
+      if (options.ifHead !== undefined) await between();
+      return client.send(id, payload, options);
+    },
+  });
+  const watch: Wrap = (client) => ({ ...client, send: (id, payload, options) => { fromBob.push(payload); return client.send(id, payload, options); } });
+  const { there, here, alice, bob } = await acquainted(node, overtaken, watch);
+  between = async () => {
+    between = () => Promise.resolve();
+    await here.send('in between');
+    await here.flushed();
+  };
+  await there.updateKeys();
+  expect([there.epoch, texts(there, 'in')]).toEqual([2, ['hello yourself', 'in between']]);
+  node.inject(there.id, alice.address, fromBob.at(-1) as Uint8Array<ArrayBuffer>);
+  await alice.until(bob, (conversation) => notices(conversation).length === 1);
+  expect([notices(there), texts(there, 'in')]).toEqual([['undecryptable'], ['hello yourself', 'in between']]);
+});
+
+test('a Welcome to a last-resort key package does not open again, though the package does', async () => {
+  const node = new ModelNode();
+  const sent: Uint8Array<ArrayBuffer>[] = [];
+  const watch: Wrap = (client) => ({ ...client, send: (id, payload, options) => { sent.push(payload); return client.send(id, payload, options); } });
+  const { there, here, alice, bob } = await acquainted(node, watch, undefined, { keyPackages: 0 });
+  await there.updateKeys();
+  await bob.until(alice, ({ epoch }) => epoch === 2);
+  const [welcome, hello] = sent as [Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>];
+  node.inject(there.id, bob.address, welcome);
+  node.inject(there.id, bob.address, hello);
+  await there.send('goes on');
+  await bob.until(alice, (conversation) => texts(conversation).includes('goes on'));
+  expect([here.epoch, notices(here), texts(here, 'in')]).toEqual([2, ['undecryptable', 'undecryptable'], ['hello', 'goes on']]);
+});
+
 test('messages were lost: a gap is shown, and the group goes on', async () => {
   const node = new ModelNode();
   const { there, here, alice, bob } = await acquainted(node);
@@ -220,6 +260,20 @@ test('where healing is left to the user, a broken group waits for it', async () 
   await broken.reestablish();
   await alice.until(bob, (conversation) => texts(conversation).includes('waits'));
   expect(broken.state).toBe('active');
+});
+
+test('what was encrypted before a new group is read in the old one', async () => {
+  let online = true;
+  const { there, here, alice, bob } = await acquainted(new ModelNode(), (client) => switched(client, () => online));
+  online = false;
+  await there.send('written in the old group');
+  await alice.until(bob, ({ problem }) => problem?.code === 'unavailable');
+  await here.reestablish();
+  await alice.until(bob, (conversation) => notices(conversation).includes('reestablished'));
+  online = true;
+  await alice.reopen();
+  await bob.until(alice, (conversation) => texts(conversation).includes('written in the old group'));
+  expect(notices(here)).toEqual(['reestablished']);
 });
 
 test('both begin a new group at once: they end in the same one', async () => {
