@@ -1,10 +1,12 @@
 package pebblestore
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	ns "github.com/quicproquo/node/nodeservice"
 )
@@ -103,4 +105,56 @@ func BenchmarkAppendAck(b *testing.B) {
 		}
 	})
 	b.ReportMetric(float64(s.Metrics().Syncs-before)/float64(b.N), "syncs/op")
+}
+
+// BenchmarkAppendBesideFullMailboxes stores messages in an empty mailbox while
+// eight writers hammer others that are full, and for comparison others that take
+// what comes. times-alone compares with the same store left in peace before.
+func BenchmarkAppendBesideFullMailboxes(b *testing.B) {
+	for name, full := range map[string]bool{"full": true, "roomy": false} {
+		b.Run(name, func(b *testing.B) {
+			s := openBench(b)
+			others := make([]ns.Append, 8)
+			for n := range others {
+				others[n] = note(channelTo(b, s, byte(n+1)), make([]byte, 1024))
+				if full {
+					others[n].Quota.QueueMessages = 1
+					send(b, s, others[n].Queue, others[n].Payload)
+				}
+			}
+			q, quiet := channelTo(b, s, 100), 1000
+			begin := time.Now()
+			for range quiet {
+				send(b, s, q, make([]byte, 1024))
+			}
+			alone := time.Since(begin) / time.Duration(quiet)
+			stop := hammer(b, s, others, full)
+			for b.Loop() {
+				send(b, s, q, make([]byte, 1024))
+			}
+			b.ReportMetric(float64(b.Elapsed())/float64(b.N)/float64(alone), "times-alone")
+			stop()
+		})
+	}
+}
+
+// hammer makes each request again and again, until stop is called.
+func hammer(b *testing.B, s *Store, requests []ns.Append, full bool) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var hammering sync.WaitGroup
+	for _, req := range requests {
+		hammering.Go(func() {
+			for ctx.Err() == nil {
+				got, err := s.Append(context.Background(), req)
+				if refused := got.Outcome == ns.AppendQueueFull; err != nil || refused != full {
+					b.Errorf("append: %+v, %v", got, err)
+					return
+				}
+			}
+		})
+	}
+	return func() {
+		cancel()
+		hammering.Wait()
+	}
 }
