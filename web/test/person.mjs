@@ -10,6 +10,8 @@ export class Person {
   context;
   page;
   complaints;
+  /** The header of the latest request that had one. */
+  authorization;
   #origin;
   #expected;
 
@@ -23,6 +25,7 @@ export class Person {
     person.page = await person.context.newPage();
     await prepare(person.page);
     person.complaints = await watch(person.page, origin, expected);
+    person.page.on('request', (request) => { person.authorization = request.headers()['authorization'] ?? person.authorization; });
     await person.page.goto(origin);
     await person.page.getByLabel('Your name').fill(name);
     await person.page.keyboard.press('Enter');
@@ -43,7 +46,7 @@ export class Person {
 
   /** Waits until the profile is open in this tab. */
   async isOpen() {
-    await this.page.getByRole('heading', { level: 1, name: this.name }).waitFor();
+    await this.page.locator('.profile').getByText(this.name, { exact: true }).waitFor();
   }
 
   /** Waits for a state of the connection. */

@@ -8,13 +8,16 @@ import { ShellView } from './view/shell.js';
 import type { PaneActions } from './view/pane.js';
 import { openStartDialog } from './view/startdialog.js';
 
+const pace = 60; // milliseconds between two redraws: faster than one reads
+
 /** Joins an open profile with its screen: what changes is shown, what is done is passed on. */
 export class Screen {
   readonly #chat: Chat;
   readonly #shell: ShellView;
   readonly #ended = new AbortController();
-  /** Whether a redraw is due: many changes at once are drawn once. */
+  /** Whether a redraw is due, and when the last one was: of many changes in a row the last is drawn. */
   #due = false;
+  #drawnAt = 0;
 
   constructor(chat: Chat, leave: () => void) {
     this.#chat = chat;
@@ -50,10 +53,11 @@ export class Screen {
     setTimeout(() => {
       this.#due = false;
       if (!this.#ended.signal.aborted) this.#drawNow();
-    });
+    }, Math.max(0, this.#drawnAt + pace - performance.now()));
   }
 
   #drawNow(): void {
+    this.#drawnAt = performance.now();
     const route = parseRoute(location.hash);
     const talk = route.show === 'talk' ? this.#chat.talk(route.peer) : undefined;
     this.#shell.update(this.#chat.overview(), talk);

@@ -4,12 +4,15 @@ export interface Row<T> {
   update(item: T): void;
 }
 
-/** Keeps a parent's children in step with a list of items, touching only what changed. */
+/**
+ * Keeps a parent's children in step with a list of items. An item never changes: what changed is another item
+ * under the same key, and only the rows of those are touched.
+ */
 export class KeyedList<T> {
   readonly #parent: Element;
   readonly #key: (item: T) => string;
   readonly #make: (item: T) => Row<T>;
-  #rows = new Map<string, Row<T>>();
+  #rows = new Map<string, { readonly row: Row<T>; readonly item: T }>();
 
   constructor(parent: Element, key: (item: T) => string, make: (item: T) => Row<T>) {
     this.#parent = parent;
@@ -18,14 +21,15 @@ export class KeyedList<T> {
   }
 
   update(items: readonly T[]): void {
-    const rows = new Map<string, Row<T>>();
+    const rows = new Map<string, { readonly row: Row<T>; readonly item: T }>();
     for (const item of items) {
       const key = this.#key(item);
-      const row = this.#rows.get(key) ?? this.#make(item);
-      row.update(item);
-      rows.set(key, row);
+      const known = this.#rows.get(key);
+      const row = known?.row ?? this.#make(item);
+      if (known?.item !== item) row.update(item);
+      rows.set(key, { row, item });
     }
-    for (const [key, row] of this.#rows) if (!rows.has(key)) row.element.remove();
+    for (const [key, { row }] of this.#rows) if (!rows.has(key)) row.element.remove();
     this.#rows = rows;
     this.#arrange();
   }
@@ -33,7 +37,7 @@ export class KeyedList<T> {
   /** Puts rows in their places from the front; those that are in place are not moved. */
   #arrange(): void {
     let next = this.#parent.firstElementChild;
-    for (const { element } of this.#rows.values()) {
+    for (const { row: { element } } of this.#rows.values()) {
       if (element === next) next = next.nextElementSibling;
       else this.#parent.insertBefore(element, next);
     }

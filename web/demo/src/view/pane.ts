@@ -26,7 +26,7 @@ export class PaneView {
     this.peer = talk.peer;
     this.#transcript = new TranscriptView(talk.name, actions);
     this.#composer = new ComposerView(talk.name, actions.send);
-    this.element = h('section', { class: 'pane', 'aria-label': `Conversation with ${talk.name}` },
+    this.element = h('div', { class: 'pane' },
       h('header', {},
         h('a', { class: 'back', href: '#/', 'aria-label': 'All conversations' }, icon('back')),
         avatar(talk.peer), this.#name, this.#shield,
@@ -53,6 +53,6 @@ export class PaneView {
 
 /** Where no conversation is chosen. */
 export function emptyPane(): HTMLElement {
-  return h('section', { class: 'pane empty', 'aria-label': 'No conversation' },
+  return h('div', { class: 'pane empty' },
     h('p', {}, 'What is said here is read by two people.'));
 }

@@ -20,7 +20,7 @@ export class ShellView {
   readonly #actions: ShellActions;
   readonly #connection = new ConnectionView();
   readonly #list = new ConversationListView();
-  readonly #main = h('main', {}, emptyPane());
+  readonly #place = h('div', { class: 'place' }, emptyPane());
   readonly element: HTMLElement;
   #pane: PaneView | undefined;
 
@@ -28,16 +28,14 @@ export class ShellView {
     this.#actions = actions;
     this.element = h('div', { class: 'shell' },
       h('header', { class: 'me' },
-        h('p', { class: 'wordmark' }, mark(), 'quicproquo'),
-        this.#connection.element, this.#connection.trouble),
-      h('div', { class: 'side' },
-        h('div', { class: 'profile' }, avatar(first.address), h('h1', {}, first.profile.name),
+        h('h1', { class: 'wordmark' }, mark(), 'quicproquo'),
+        this.#connection.element, this.#connection.trouble,
+        h('div', { class: 'profile' }, avatar(first.address), h('h2', {}, first.profile.name),
           h('button', { type: 'button', class: 'quiet', onclick: actions.leave }, 'Switch')),
         h('div', { class: 'actions' },
           h('button', { type: 'button', class: 'primary', onclick: actions.startConversation }, icon('plus'), 'New conversation'),
-          h('button', { type: 'button', onclick: actions.showAddress }, icon('qr'), 'My address')),
-        this.#list.element),
-      this.#main);
+          h('button', { type: 'button', onclick: actions.showAddress }, icon('qr'), 'My address'))),
+      h('main', {}, this.#list.element, this.#place));
   }
 
   update(overview: Overview, talk: Talk | undefined): void {
@@ -53,7 +51,7 @@ export class ShellView {
 
   #show(talk: Talk): void {
     this.#pane = new PaneView(talk, this.#actions.paneActions(talk.peer));
-    this.#main.replaceChildren(this.#pane.element);
+    this.#place.replaceChildren(this.#pane.element);
     this.#pane.shown();
   }
 
@@ -61,7 +59,7 @@ export class ShellView {
     if (!this.#pane) return;
     const { peer } = this.#pane;
     this.#pane = undefined;
-    this.#main.replaceChildren(emptyPane());
+    this.#place.replaceChildren(emptyPane());
     this.#list.focus(peer);
   }
 }

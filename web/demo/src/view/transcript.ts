@@ -13,9 +13,11 @@ export interface TranscriptActions {
   discard(id: string): void;
 }
 
-/** A line with what its neighbours make of it. */
+/** A line with what its neighbours make of it. Never changes: a line between other neighbours is placed anew. */
 interface Placed {
   readonly line: Line;
+  readonly before: Line | undefined;
+  readonly today: number;
   /** The day, above its first line. */
   readonly day: string | undefined;
   /** Whether the same person goes on. */
@@ -27,41 +29,44 @@ export class TranscriptView {
   readonly element: HTMLElement;
   readonly #list: KeyedList<Placed>;
   readonly #earlier: HTMLButtonElement;
-  readonly #scroller: HTMLElement;
+  /** By line, as long as it is shown. */
+  readonly #placed = new WeakMap<Line, Placed>();
 
   constructor(name: string, actions: TranscriptActions) {
     const log = h('div', { class: 'lines', role: 'log', 'aria-label': `Messages with ${name}` });
     this.#earlier = h('button', { type: 'button', class: 'quiet earlier', hidden: true, onclick: actions.showEarlier }, 'Show earlier messages');
-    this.#scroller = h('div', { class: 'transcript', tabindex: '0', role: 'region', 'aria-label': `Conversation with ${name}` }, this.#earlier, log);
-    this.element = this.#scroller;
-    this.#list = new KeyedList(log, (placed) => placed.line.id, (placed) => rowOf(placed, actions));
+    // The style sheet lays it out from the end, so that it stays there as lines come, unless the reader scrolled back.
+    this.element = h('div', { class: 'transcript', tabindex: '0', role: 'region', 'aria-label': `Conversation with ${name}` },
+      h('div', {}, this.#earlier, log));
+    this.#list = new KeyedList(log, ({ line }) => line.id, (placed) => rowOf(placed, actions));
   }
 
   update(lines: readonly Line[], more: boolean): void {
-    const atEnd = this.#isAtEnd();
     this.#earlier.hidden = !more;
-    this.#list.update(lines.map((line, i) => place(line, lines[i - 1])));
-    if (atEnd) this.toEnd();
+    const today = new Date().setHours(0, 0, 0, 0);
+    this.#list.update(lines.map((line, i) => this.#place(line, lines[i - 1], today)));
   }
 
   /** Shows the latest line. */
   toEnd(): void {
-    this.#scroller.scrollTop = this.#scroller.scrollHeight;
+    this.element.scrollTop = 0;
   }
 
-  /** Whether the reader follows along, and did not scroll back to read. */
-  #isAtEnd(): boolean {
-    const { scrollTop, scrollHeight, clientHeight } = this.#scroller;
-    return scrollHeight - scrollTop - clientHeight < 80;
+  #place(line: Line, before: Line | undefined, today: number): Placed {
+    const known = this.#placed.get(line);
+    if (known && known.before === before && known.today === today) return known;
+    const placed = place(line, before, today);
+    this.#placed.set(line, placed);
+    return placed;
   }
 }
 
-function place(line: Line, before: Line | undefined): Placed {
+function place(line: Line, before: Line | undefined, today: number): Placed {
   const day = dayOf(line.at);
   const newDay = before === undefined || dayOf(before.at) !== day;
   const follows = !newDay && line.kind === 'text' && before.kind === 'text' && before.mine === line.mine
     && line.at - before.at < 5 * 60_000;
-  return { line, day: newDay ? day : undefined, follows };
+  return { line, before, today, day: newDay ? day : undefined, follows };
 }
 
 function rowOf(first: Placed, actions: TranscriptActions): Row<Placed> {
@@ -90,7 +95,6 @@ class TextRow {
   readonly #time = h('time', {});
   readonly #mark = h('span', { class: 'mark' });
   readonly #discard: HTMLButtonElement;
-  #shown: string | undefined;
 
   constructor(line: TextLine, actions: TranscriptActions) {
     this.#discard = h('button', { type: 'button', class: 'quiet', onclick: () => actions.discard(line.id) }, 'Remove');
@@ -101,9 +105,6 @@ class TextRow {
   }
 
   update({ at, delivery }: TextLine): void {
-    const shown = `${at} ${delivery}`;
-    if (this.#shown === shown) return;
-    this.#shown = shown;
     this.#time.dateTime = new Date(at).toISOString();
     this.#time.title = momentOf(at);
     this.#time.textContent = timeOf(at);

@@ -1,0 +1,183 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { launch } from './browser.mjs';
+import { Node } from './node.mjs';
+import { Person, mirrored, outage, pair } from './person.mjs';
+
+let browser;
+
+before(async () => {
+  browser = await launch();
+});
+
+after(async () => {
+  await browser?.close();
+});
+
+/** Runs with a node of these flags, whatever comes. */
+async function withNode(flags, run) {
+  const node = await Node.start(...flags);
+  try {
+    await run(node);
+  } finally {
+    await node.stop();
+  }
+}
+
+test('a node dies in mid-conversation, and nothing is lost or doubled', () => withNode([], async (node) => {
+  const { ada, grace } = await pair(browser, node.origin, { expected: outage });
+  for (let i = 0; i < 8; i++) {
+    await Promise.all([ada.say(`ada ${i}`), grace.say(`grace ${i}`)]);
+    if (i % 3 === 1) { // with what was just said on its way
+      await node.kill();
+      await Promise.all([ada.say(`ada, in the dark ${i}`), grace.say(`grace, in the dark ${i}`)]);
+      await ada.sees(`ada, in the dark ${i}`, 'queued');
+      await ada.isConnected('No connection');
+      await ada.page.getByText('What you write is kept, and sent later.').waitFor();
+      await node.restart();
+    }
+  }
+  for (const person of [ada, grace]) {
+    await person.isConnected();
+    await person.page.waitForFunction(() => document.querySelectorAll('.bubble').length === 2 + 16 + 6
+      && document.querySelector('[data-delivery="queued"]') === null);
+  }
+  const transcript = await ada.transcript();
+  assert.deepEqual(await grace.transcript(), mirrored(transcript));
+  const said = transcript.filter((line) => line.startsWith('me: ada')).map((line) => line.slice('me: '.length));
+  assert.deepEqual(said, [0, 1, 2, 3, 4, 5, 6, 7].flatMap((i) => [`ada ${i}`, ...(i % 3 === 1 ? [`ada, in the dark ${i}`] : [])]));
+  await ada.leave();
+  await grace.leave();
+}));
+
+test('what is written without a connection survives the tab', () => withNode([], async (node) => {
+  const { ada, grace } = await pair(browser, node.origin, { expected: outage });
+  await ada.context.setOffline(true);
+  await ada.say('written on a train');
+  await ada.sees('written on a train', 'queued');
+  await ada.page.close();
+  await ada.context.setOffline(false);
+  const again = await ada.openTab();
+  await again.open('Grace');
+  await again.sees('written on a train', 'sent');
+  await grace.sees('written on a train');
+  assert.deepEqual(await grace.transcript(), mirrored(await again.transcript()));
+  await again.leave();
+  await grace.leave();
+}));
+
+test('tokens expire under a live stream, which nobody notices', () => withNode(['--token-ttl', '3s'], async (node) => {
+  const { ada, grace } = await pair(browser, node.origin);
+  await ada.page.evaluate(() => {
+    window.states = new Set();
+    const status = document.querySelector('.connection');
+    new MutationObserver(() => window.states.add(status.dataset.status)).observe(status, { attributes: true });
+  });
+  for (let i = 0; i < 3; i++) {
+    await ada.page.waitForResponse((response) => response.url().endsWith('/v1/auth/token') && response.ok());
+    await ada.say(`after ${i} renewals`);
+    await grace.sees(`after ${i} renewals`);
+    await grace.say(`I read ${i}`);
+    await ada.sees(`I read ${i}`);
+  }
+  assert.deepEqual([...await ada.page.evaluate(() => [...window.states])].filter((state) => state !== 'open'), []);
+  await ada.leave();
+  await grace.leave();
+}));
+
+/** A network that lets no WebSocket through. */
+const withoutSockets = (page) => page.addInitScript(() => {
+  window.WebSocket = class {
+    constructor() {
+      setTimeout(() => {
+        this.onerror?.(new Event('error'));
+        this.onclose?.({ code: 1006, reason: '' });
+      });
+    }
+    send() {}
+    close() {}
+  };
+});
+
+test('where WebSockets are blocked, server-sent events carry the conversation', () => withNode([], async (node) => {
+  const { ada, grace } = await pair(browser, node.origin, { prepare: withoutSockets });
+  for (const { page } of [ada, grace]) await page.locator('.connection[data-via="sse"]').waitFor();
+  await ada.say('by another way');
+  await grace.sees('by another way');
+  await grace.say('indeed');
+  await ada.sees('indeed', 'received');
+  await ada.leave();
+  await grace.leave();
+}));
+
+test('where all streams are blocked, asking again and again does', () => withNode([], async (node) => {
+  const prepare = async (page) => {
+    await withoutSockets(page);
+    await page.route('**/v1/stream', (route) => route.fulfill({ status: 403, contentType: 'text/html', body: 'Not in this office.' }));
+  };
+  const { ada, grace } = await pair(browser, node.origin, { prepare, expected: /^403 for .*stream$|status of 403/ });
+  for (const { page } of [ada, grace]) await page.locator('.connection[data-via="poll"]').waitFor();
+  await ada.say('knock');
+  await grace.sees('knock');
+  await grace.say('who is there?');
+  await ada.sees('who is there?', 'received');
+  await ada.leave();
+  await grace.leave();
+}));
+
+test('a node without logins, or of another name, is an error that says so', async () => {
+  for (const [flags, sentence] of [
+    [['--self-login', 'off'], /does not allow this.*log/],
+    [['--public-url', 'https://chat.example.org'], /does not allow this.*https:\/\/chat\.example\.org/],
+  ]) {
+    await withNode(flags, async (node) => {
+      const context = await browser.newContext();
+      const page = await context.newPage();
+      await page.goto(node.origin);
+      await page.getByLabel('Your name').fill('Ada');
+      await page.keyboard.press('Enter');
+      await page.getByRole('heading', { name: 'This profile has stopped' }).waitFor();
+      assert.match(await page.locator('.lead').innerText(), sentence);
+      await page.getByRole('button', { name: 'Other profiles' }).click();
+      await page.getByRole('button', { name: 'Ada' }).waitFor();
+      await context.close();
+    });
+  }
+});
+
+/** Asks the node itself, by the token that a person's page uses. */
+async function call(person, path, init = {}) {
+  const answer = await fetch(new URL(path, person.page.url()), { ...init, headers: { ...init.headers, Authorization: person.authorization } });
+  assert.ok(answer.ok, `${path}: ${answer.status}`);
+  return answer.json();
+}
+
+test('what expired before it was read is a gap that is told', () => withNode(['--retention-messages', '2s', '--sweep-every', '100ms', '--rate-identity', '0', '--rate-address', '0'], async (node) => {
+  const { ada, grace } = await pair(browser, node.origin);
+  await grace.page.close();
+  await ada.say('too late');
+  await ada.sees('too late', 'sent');
+  const waiting = async () => (await call(grace, '/v1/channels')).channels[0].unread;
+  while (await waiting() > 0);
+  const later = await grace.openTab();
+  await later.open('Ada');
+  await later.page.locator('.notice', { hasText: 'may be missing here' }).waitFor();
+  await ada.say('in time');
+  await later.sees('in time');
+  await later.say('only just');
+  await ada.sees('only just');
+  await ada.leave();
+  await later.leave();
+}));
+
+test('what cannot be read is told, and the conversation goes on', () => withNode([], async (node) => {
+  const { ada, grace } = await pair(browser, node.origin);
+  const { channels: [channel] } = await call(ada, '/v1/channels');
+  const body = new TextEncoder().encode('this is no MLS message');
+  await call(ada, `/v1/channels/${channel.channel_id}/messages`, { method: 'POST', body, headers: { 'Content-Type': 'message/mls' } });
+  await grace.page.locator('.notice', { hasText: 'cannot be read' }).waitFor();
+  await ada.say('never mind');
+  await grace.sees('never mind');
+  await ada.leave();
+  await grace.leave();
+}));
