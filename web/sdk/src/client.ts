@@ -1,6 +1,7 @@
 import { encodeBase64url } from './base64url.js';
 import {
-  channelPath, fetchMessages, keyPackageStatus, listChannels, readChannels, readInfo, readKeyPackage, readPage, readStocks,
+  channelPath, fetchMessages, keyPackageStatus, listChannels, readChannels, readInfo, readKeyPackage, readPage,
+  readStocks,
 } from './calls.js';
 import type { Info, KeyPackage, KeyPackageStock } from './calls.js';
 import { Channel } from './channel.js';
@@ -38,9 +39,20 @@ export interface ClientOptions {
   /** Prove with every request that its sender holds the identity's key (RFC 9449). Events then come by SSE. */
   readonly dpop?: boolean | undefined;
   readonly fetch?: typeof globalThis.fetch | undefined;
-  /** A constructor of the platform's shape ("ws" has it); null: do not use WebSockets. Default: the platform's, if any. */
+  /** A constructor of the platform's shape ("ws" has it); null: use no WebSockets. Default: the platform's, if any. */
   readonly WebSocket?: WebSocketConstructor | null | undefined;
   readonly clock?: Clock | undefined;
+}
+
+export interface ChannelsOptions {
+  /** Only the channel with this address. */
+  readonly peer?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface UploadOptions {
+  /** Whether they are kept, one for each suite, and handed out when the one-time ones have run out. */
+  readonly lastResort?: boolean | undefined;
 }
 
 export interface ClaimOptions {
@@ -114,7 +126,7 @@ export class Client {
   }
 
   /** My channels; with `peer`, the one with that address, if it is there. */
-  async *channels(options: { readonly peer?: string | undefined; readonly signal?: AbortSignal | undefined } = {}): AsyncGenerator<Channel, void, undefined> {
+  async *channels(options: ChannelsOptions = {}): AsyncGenerator<Channel, void, undefined> {
     let cursor: string | undefined;
     do {
       const page = readChannels(await this.#rest.call(listChannels({ peer: options.peer, cursor }), options.signal));
@@ -149,11 +161,11 @@ export class Client {
 
   /** A channel's messages, those that wait and those to come, in order, each once. */
   messages(channelId: string, options: MessagesOptions = {}): AsyncIterable<Message | Gap> {
-    return this.#follower.messages(channelId, options.after, options);
+    return this.#follower.messages(channelId, options);
   }
 
   /** Uploads MLS KeyPackages, at most 100, all or none; returns their fingerprints. */
-  async uploadKeyPackages(packages: readonly Uint8Array[], options: { readonly lastResort?: boolean | undefined } = {}): Promise<string[]> {
+  async uploadKeyPackages(packages: readonly Uint8Array[], options: UploadOptions = {}): Promise<string[]> {
     const json: Schemas['UploadRequest'] = {
       key_packages: packages.map(encodeBase64url), last_resort: options.lastResort ?? false,
     };

@@ -14,7 +14,8 @@ export class Prover {
   /** A proof for one request: it is spent by it. `now` is the server's time, in milliseconds. */
   async prove(method: string, url: URL, token: string, now: number): Promise<string> {
     const hash = await crypto.subtle.digest('SHA-256', utf8(token));
-    const header = { typ: 'dpop+jwt', alg: this.#identity.algorithm === 'P-256' ? 'ES256' : 'EdDSA', jwk: jwkOf(this.#identity) };
+    const alg = this.#identity.algorithm === 'P-256' ? 'ES256' : 'EdDSA';
+    const header = { typ: 'dpop+jwt', alg, jwk: jwkOf(this.#identity) };
     const claims = {
       jti: encodeBase64url(crypto.getRandomValues(new Uint8Array(16))),
       htm: method, htu: url.origin + url.pathname, iat: Math.floor(now / 1000),

@@ -141,7 +141,9 @@ export class Feed implements Host {
       logins = ending.then !== 'login' ? 0 : age > 0 ? 1 : logins + 1;
       if (ending.then === 'over' || logins > 1) return this.close(ending.error);
       if (logins === 1 && failures <= 2) continue; // a new token is all it takes
-      const ms = asked === undefined ? fullJitter(backoff, failures, clock) : jittered(Math.min(asked, longestAsked), clock);
+      const ms = asked === undefined
+        ? fullJitter(backoff, failures, clock)
+        : jittered(Math.min(asked, longestAsked), clock);
       this.#become({ status: 'retrying', in: ms, error: ending.error });
       await this.#pause(ms, signal);
     }

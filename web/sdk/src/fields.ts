@@ -40,8 +40,8 @@ export function flag(value: unknown): boolean {
 
 /** An integer from `least` to 2^53 - 1. */
 export function count(value: unknown, least = 0): number {
-  if (!Number.isSafeInteger(value) || (value as number) < least) throw unreadable(`an integer from ${least} is expected`);
-  return value as number;
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= least) return value;
+  throw unreadable(`an integer from ${least} is expected`);
 }
 
 export function time(value: unknown): Date {

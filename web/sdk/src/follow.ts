@@ -1,6 +1,7 @@
 import { fetchMessages, listChannels, readChannels, readPage } from './calls.js';
 import type { AckMode, FetchOptions, Page } from './channel.js';
 import { QuicproquoError } from './errors.js';
+import type { Code } from './errors.js';
 import type { Gap, Message, ServerEvent } from './events.js';
 import type { Feed } from './feed.js';
 import type { Rest } from './rest.js';
@@ -9,6 +10,7 @@ import type { Seat } from './seat.js';
 const stuckWait = 25_000; // milliseconds
 
 export interface FollowOptions {
+  readonly after?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly ack?: AckMode | undefined;
 }
@@ -25,13 +27,14 @@ export class Follower {
 
   async *events(options: FollowOptions): AsyncGenerator<ServerEvent, void, undefined> {
     const late = this.#feed.underWay;
-    yield* this.#seated(undefined, undefined, options, (seat) => late ? this.#everything(seat) : nothing());
+    yield* this.#seated(undefined, options, (seat) => late ? this.#everything(seat) : nothing());
   }
 
   /** A channel's stream begins with a request, which tells whether it is the caller's, and what is missing of it. */
-  async *messages(channelId: string, after: number | undefined, options: FollowOptions): AsyncGenerator<Message | Gap, void, undefined> {
+  async *messages(channelId: string, options: FollowOptions): AsyncGenerator<Message | Gap, void, undefined> {
+    const { after } = options;
     const late = this.#feed.underWay;
-    const events = this.#seated(channelId, after, options, (seat) => this.#queue(seat, channelId, after, late));
+    const events = this.#seated(channelId, options, (seat) => this.#queue(seat, channelId, after, late));
     for await (const event of events) {
       if (event.type === 'message' || event.type === 'gap') yield event;
     }
@@ -39,7 +42,7 @@ export class Follower {
 
   /** What waits already, then what comes. An event is finished when the loop's body asks for the next. */
   async *#seated(
-    channelId: string | undefined, after: number | undefined, { signal, ack = 'auto' }: FollowOptions,
+    channelId: string | undefined, { after, signal, ack = 'auto' }: FollowOptions,
     backlog: (seat: Seat) => AsyncIterable<ServerEvent>,
   ): AsyncGenerator<ServerEvent, void, undefined> {
     if (signal?.aborted) return;
@@ -67,7 +70,7 @@ export class Follower {
     }
   }
 
-  /** What the channel's queue holds already. A loop that begins with the connection gets it by the stream, but for a gap. */
+  /** What the channel's queue holds. A loop that begins with the connection gets that by the stream, but for a gap. */
   async *#queue(seat: Seat, channelId: string, after: number | undefined, late: boolean): AsyncGenerator<ServerEvent> {
     let options: FetchOptions = late ? { after } : { after, limit: 1 };
     for (;;) {
@@ -84,7 +87,8 @@ export class Follower {
   async *#everything(seat: Seat): AsyncGenerator<ServerEvent> {
     let cursor: string | undefined;
     do {
-      const page = await patiently(seat, async () => readChannels(await this.#rest.call(listChannels({ cursor }), seat.signal)));
+      const request = listChannels({ cursor });
+      const page = await patiently(seat, async () => readChannels(await this.#rest.call(request, seat.signal)));
       for (const { id, unread } of page?.channels ?? []) {
         if (unread > 0) yield* this.#queue(seat, id, undefined, true);
       }
@@ -101,7 +105,8 @@ export class Follower {
   }
 
   #page(seat: Seat, channelId: string, options: FetchOptions): Promise<Page | undefined> {
-    return patiently(seat, async () => readPage(channelId, await this.#rest.call(fetchMessages(channelId, options), seat.signal)));
+    const request = fetchMessages(channelId, options);
+    return patiently(seat, async () => readPage(channelId, await this.#rest.call(request, seat.signal)));
   }
 }
 
@@ -112,8 +117,8 @@ async function patiently<T>(seat: Seat, ask: () => Promise<T>): Promise<T | unde
       return await ask();
     } catch (failure) {
       if (seat.ended) return undefined;
-      const passing = failure instanceof QuicproquoError && (failure.code === 'unavailable' || failure.code === 'rate_limited');
-      if (!passing) throw failure;
+      const passing: readonly Code[] = ['unavailable', 'rate_limited'];
+      if (!(failure instanceof QuicproquoError) || !passing.includes(failure.code)) throw failure;
     }
   }
 }

@@ -104,7 +104,10 @@ export class Http {
   }
 }
 
-/** Reads application/problem+json (RFC 9457). What else comes with an error's status is somebody else's, a proxy's perhaps. */
+/**
+ * Reads application/problem+json (RFC 9457). What else comes with an error's status is somebody else's, a proxy's
+ * perhaps.
+ */
 export async function problemOf(response: Response, now: number): Promise<QuicproquoError> {
   const { status } = response;
   const retryAfterMs = retryAfter(response.headers.get('Retry-After'), now);

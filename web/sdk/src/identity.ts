@@ -10,6 +10,11 @@ export interface IdentityOptions {
   readonly name?: string | undefined;
 }
 
+export interface GenerateOptions extends IdentityOptions {
+  /** Default: Ed25519. */
+  readonly algorithm?: Algorithm | undefined;
+}
+
 /**
  * A client's MLS signature key pair, which is the account: whoever holds the private key is that identity.
  * The private key is a CryptoKey that cannot be exported.
@@ -30,7 +35,7 @@ export class Identity {
   }
 
   /** Makes a new identity and keeps it; rejects if its name is taken in the store. */
-  static async generate(options: IdentityOptions & { readonly algorithm?: Algorithm | undefined } = {}): Promise<Identity> {
+  static async generate(options: GenerateOptions = {}): Promise<Identity> {
     const algorithm = options.algorithm ?? 'Ed25519';
     const pair = await crypto.subtle.generateKey(keyAlgorithm(algorithm), false, ['sign', 'verify']) as CryptoKeyPair;
     const publicKey = new Uint8Array(await crypto.subtle.exportKey('raw', pair.publicKey));

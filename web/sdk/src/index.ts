@@ -4,7 +4,7 @@ export type {
   AckMode, ChannelView, FetchOptions, MessagesOptions, Page, Receipt, SendOptions,
 } from './channel.js';
 export { Client } from './client.js';
-export type { ClaimOptions, ClientOptions, EventsOptions } from './client.js';
+export type { ChannelsOptions, ClaimOptions, ClientOptions, EventsOptions, UploadOptions } from './client.js';
 export type { Info, KeyPackage, KeyPackageStock } from './calls.js';
 export { systemClock } from './clock.js';
 export type { Clock } from './clock.js';
@@ -14,7 +14,7 @@ export type {
   Acked, CaughtUp, ChannelAppeared, Gap, KeyPackagesLow, Message, ServerEvent, State, Via,
 } from './events.js';
 export { Identity } from './identity.js';
-export type { IdentityOptions } from './identity.js';
+export type { GenerateOptions, IdentityOptions } from './identity.js';
 export { IndexedDBIdentityStore, MemoryIdentityStore } from './identitystore.js';
 export type { Algorithm, IdentityStore, StoredIdentity } from './identitystore.js';
 export type { WebSocketConstructor, WebSocketLike } from './socket.js';

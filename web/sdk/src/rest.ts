@@ -5,7 +5,10 @@ import type { Http, Request } from './http.js';
 import { retrying } from './retry.js';
 import type { Tokens } from './tokens.js';
 
-/** Makes requests as the client's identity, and repeats them: every request of this package may be made twice with the effect of once. */
+/**
+ * Makes requests as the client's identity, and repeats them: every request of this package may be made twice with the
+ * effect of once.
+ */
 export class Rest {
   readonly #http: Http;
   readonly #tokens: Tokens;
@@ -36,7 +39,8 @@ export class Rest {
 
   /** A call that needs no token. */
   open(request: Request, signal?: AbortSignal): Promise<unknown> {
-    return this.#within(signal, (scope) => retrying(this.#clock, scope, () => this.#http.exchange(request, undefined, scope)));
+    const attempt = (scope: AbortSignal): Promise<unknown> => this.#http.exchange(request, undefined, scope);
+    return this.#within(signal, (scope) => retrying(this.#clock, scope, () => attempt(scope)));
   }
 
   async #within<T>(signal: AbortSignal | undefined, act: (scope: AbortSignal) => Promise<T>): Promise<T> {

@@ -27,7 +27,7 @@ export async function retrying<T>(clock: Clock, signal: AbortSignal, attempt: ()
   }
 }
 
-/** Milliseconds until the next try; undefined: there should be none. What limits refuse is tried as long as time allows. */
+/** Milliseconds until the next try; undefined: there is none. What limits refuse is tried as long as time allows. */
 function pauseAfter(failure: unknown, failures: number, clock: Clock): number | undefined {
   if (!(failure instanceof QuicproquoError)) return undefined;
   const limited = failure.code === 'rate_limited';

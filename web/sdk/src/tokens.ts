@@ -114,9 +114,10 @@ export class LoginTokens extends Tokens {
     const nonce = await this.#challenge();
     const signature = await this.#identity.sign(loginBytes(this.#audience, this.#identity.publicKey, nonce));
     const json: Schemas['LoginRequest'] = {
-      identity: this.#identity.address, nonce: encodeBase64url(nonce), signature: encodeBase64url(signature), revoke_older: false,
+      identity: this.#identity.address, nonce: encodeBase64url(nonce), signature: encodeBase64url(signature),
+      revoke_older: false,
     };
-    const answer = await this.#http.exchange({ method: 'POST', path: '/v1/auth/token', json }, undefined, this.#signal);
+    const answer = await this.#post('/v1/auth/token', json);
     const raw = object<Schemas['AccessToken']>(answer);
     return { token: text(raw.access_token), life: count(raw.expires_in) * 1000 };
   }
@@ -124,14 +125,19 @@ export class LoginTokens extends Tokens {
   /** A nonce to sign. The node's word on its audience is only compared: never is anything signed for it. */
   async #challenge(): Promise<Uint8Array<ArrayBuffer>> {
     const json: Schemas['ChallengeRequest'] = { identity: this.#identity.address };
-    const answer = await this.#http.exchange({ method: 'POST', path: '/v1/auth/challenge', json }, undefined, this.#signal);
+    const answer = await this.#post('/v1/auth/challenge', json);
     const raw = object<Schemas['Challenge']>(answer);
     const audience = text(raw.audience);
     if (audience !== this.#audience) {
-      throw new QuicproquoError('permission_denied', `the node takes itself for ${audience}; this client logs in to ${this.#audience} only`);
+      const detail = `the node takes itself for ${audience}; this client logs in to ${this.#audience} only`;
+      throw new QuicproquoError('permission_denied', detail);
     }
     this.#http.skew = time(raw.expires_at).getTime() - challengeLife - this.clock.now();
     return bytes(raw.nonce);
+  }
+
+  #post(path: string, json: object): Promise<unknown> {
+    return this.#http.exchange({ method: 'POST', path, json }, undefined, this.#signal);
   }
 }
 

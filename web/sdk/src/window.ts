@@ -49,7 +49,9 @@ export class Window {
   room(channelId: string): number {
     const queue = this.#channels.get(channelId);
     if (this.#all.bytes >= mostBytes || (queue?.bytes ?? 0) >= mostBytes / quarter) return 0;
-    return Math.max(0, Math.min(mostMessages - this.#all.messages, mostMessages / quarter - (queue?.messages.length ?? 0)));
+    const ofAll = mostMessages - this.#all.messages;
+    const ofIts = mostMessages / quarter - (queue?.messages.length ?? 0);
+    return Math.max(0, Math.min(ofAll, ofIts));
   }
 }
 

@@ -10,7 +10,7 @@ const stores: [string, () => IdentityStore][] = [
 ];
 
 describe.each(stores)('in %s', (_, make) => {
-  test.each([['Ed25519', 32], ['P-256', 65]] as const)('a %s identity is kept, and signs', async (algorithm, length) => {
+  test.each([['Ed25519', 32], ['P-256', 65]] as const)('%s: it is kept, and signs', async (algorithm, length) => {
     const store = make();
     const made = await Identity.generate({ store, algorithm, name: 'alice' });
     const opened = await Identity.open({ store, name: 'alice' });

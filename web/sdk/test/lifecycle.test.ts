@@ -100,7 +100,8 @@ test.each([ways.websocket, ways.sse])('a client whose token is revoked logs in a
   let token = '';
   const tokens = await person(node, { identity: bob.identity, fetch: async (input, init) => {
     const answer = await fetch(input, init);
-    if (String(input).endsWith('/v1/auth/token')) token = (await answer.clone().json() as { access_token: string }).access_token;
+    if (!String(input).endsWith('/v1/auth/token')) return answer;
+    token = (await answer.clone().json() as { access_token: string }).access_token;
     return answer;
   }, ...way });
   const reading = readTo(tokens, 1);

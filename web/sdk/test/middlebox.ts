@@ -2,6 +2,7 @@
 export function blocking(accept: string): typeof fetch {
   return (input, init) => {
     if (new Headers(init?.headers).get('Accept') !== accept) return fetch(input, init);
-    return Promise.resolve(new Response('<h1>Bad Gateway</h1>', { status: 502, headers: { 'Content-Type': 'text/html' } }));
+    const headers = { 'Content-Type': 'text/html' };
+    return Promise.resolve(new Response('<h1>Bad Gateway</h1>', { status: 502, headers }));
   };
 }

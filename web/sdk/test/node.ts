@@ -39,7 +39,8 @@ export class Node {
     const listening = join(this.#data, 'listen.json');
     rmSync(listening, { force: true });
     const child = spawn(inject('qpqd'), [
-      'serve', '--data-dir', this.#data, '--http-listen', listen, '--rpc-listen', '127.0.0.1:0', '--ops-listen', '127.0.0.1:0',
+      'serve', '--data-dir', this.#data,
+      '--http-listen', listen, '--rpc-listen', '127.0.0.1:0', '--ops-listen', '127.0.0.1:0',
       '--min-free=0%', '--log-level=error', `--audit-file=${join(this.#data, 'audit.log')}`, ...this.#flags,
     ], { stdio: ['ignore', 'ignore', 'inherit'] });
     this.#process = child;

@@ -78,7 +78,10 @@ export class Peer {
 }
 
 export function hello(client: Client): object {
-  return { type: 'hello', identity: client.identity.address, server_time: '2026-11-23T09:15:00.000Z', ping_ms: 25_000, window: { messages: 128, bytes: 1 << 24 } };
+  return {
+    type: 'hello', identity: client.identity.address, server_time: '2026-11-23T09:15:00.000Z',
+    ping_ms: 25_000, window: { messages: 128, bytes: 1 << 24 },
+  };
 }
 
 export const channel = '6f1b0c9e-52d5-4c0e-9f0d-0a8a5b3c2d1e';

@@ -14,10 +14,18 @@ export async function person(node: Node, { algorithm, ...options }: Options = {}
   return client;
 }
 
+export interface Pair {
+  readonly alice: Client;
+  readonly bob: Client;
+  readonly toBob: Channel;
+  readonly toAlice: Channel;
+}
+
 /** Two people, and their channel as each of them sees it. */
-export async function pair(node: Node, ofBob: Options = {}, ofAlice: Options = {}): Promise<{ alice: Client; bob: Client; toBob: Channel; toAlice: Channel }> {
+export async function pair(node: Node, ofBob: Options = {}, ofAlice: Options = {}): Promise<Pair> {
   const [alice, bob] = [await person(node, ofAlice), await person(node, ofBob)];
-  return { alice, bob, toBob: await alice.createChannel(bob.identity.address), toAlice: await bob.createChannel(alice.identity.address) };
+  const toBob = await alice.createChannel(bob.identity.address);
+  return { alice, bob, toBob, toAlice: await bob.createChannel(alice.identity.address) };
 }
 
 export function utf8(text: string): Uint8Array<ArrayBuffer> {
@@ -49,13 +57,12 @@ export async function words(events: AsyncIterable<Message | Gap>, count: number)
 }
 
 /** Resolves when the client's state is as wanted. */
-export function state<S extends State['status']>(client: Client, status: S, also: (state: State & { status: S }) => boolean = () => true): Promise<State & { status: S }> {
+export function state<S extends State['status']>(client: Client, status: S): Promise<State & { status: S }> {
   return new Promise((resolve) => {
-    let stop: (() => void) | undefined;
-    stop = client.onState((state) => {
-      if (state.status !== status || !also(state as State & { status: S })) return;
-      queueMicrotask(() => stop?.());
-      resolve(state as State & { status: S });
+    const stop = client.onState((now) => {
+      if (now.status !== status) return;
+      queueMicrotask(() => stop()); // the first call comes before there is anything to stop
+      resolve(now as State & { status: S });
     });
   });
 }

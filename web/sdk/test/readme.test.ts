@@ -24,7 +24,8 @@ const snippets = [...readFileSync(new URL('README.md', sdk), 'utf8').matchAll(/^
 function prelude(code: string): string {
   const lines = ["import * as sdk from '@quicproquo/client';", "const peer = String(process.env['PEER']);"];
   if (!code.includes('const identity =')) lines.push('const identity = await sdk.Identity.generate();');
-  if (!code.includes('const client =')) lines.push("const client = new sdk.Client({ url: 'https://node.example', identity });");
+  const client = "const client = new sdk.Client({ url: 'https://node.example', identity });";
+  if (!code.includes('const client =')) lines.push(client);
   if (!code.includes('const channel =')) lines.push('const channel = await client.createChannel(peer);');
   return lines.join('\n');
 }
@@ -51,8 +52,10 @@ beforeAll(async () => {
   // The package is checked elsewhere; its snippets are checked here.
   for (const args of [['tsconfig.build.json', '--noCheck'], ['dist/readme']]) {
     const [project = '', ...options] = args;
-    const compiling = promisify(execFile)(process.execPath, [tsc, '-p', fileURLToPath(new URL(project, sdk)), ...options]);
-    await compiling.catch((failure: { stdout: string }) => { throw new Error(failure.stdout); });
+    const whole = [tsc, '-p', fileURLToPath(new URL(project, sdk)), ...options];
+    await promisify(execFile)(process.execPath, whole).catch((failure: { stdout: string }) => {
+      throw new Error(failure.stdout);
+    });
   }
   node = await Node.shared('--rate-address=0', '--rate-creates=0');
 });
@@ -60,7 +63,9 @@ afterAll(() => node.remove());
 
 /** Sends everything back. */
 async function echo(client: Client): Promise<void> {
-  for await (const event of client.events()) if (event.type === 'message') await client.send(event.channelId, event.payload);
+  for await (const event of client.events()) {
+    if (event.type === 'message') await client.send(event.channelId, event.payload);
+  }
 }
 
 test('the README has snippets', () => {

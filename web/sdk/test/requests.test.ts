@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { QuicproquoError } from '@quicproquo/client';
+import { QuicproquoError, systemClock } from '@quicproquo/client';
 import { Node } from './node.js';
 import { pair, person, utf8, words } from './people.js';
 
@@ -25,11 +25,13 @@ test('a send whose answer was lost is stored once', async () => {
   let lost = 0;
   const { toBob, toAlice } = await pair(node, {}, { fetch: async (input, init) => {
     const answer = await fetch(input, init);
-    if (init?.method === 'POST' && String(input).endsWith('/messages') && lost++ < 2) throw new TypeError('the line broke');
+    const sending = init?.method === 'POST' && String(input).endsWith('/messages');
+    if (sending && lost++ < 2) throw new TypeError('the line broke');
     return answer;
   } });
   expect(await toBob.send(utf8('a'))).toMatchObject({ seq: 1, duplicate: true });
-  expect(await toBob.send(utf8('b'), { messageId: 'mine' })).toMatchObject({ seq: 2, duplicate: false, messageId: 'mine' });
+  const named = await toBob.send(utf8('b'), { messageId: 'mine' });
+  expect(named).toMatchObject({ seq: 2, duplicate: false, messageId: 'mine' });
   await expect(toBob.send(utf8('c'), { messageId: 'mine' })).rejects.toMatchObject({ code: 'message_id_reused' });
   expect(await words(toAlice.messages(), 2)).toEqual(['1 a', '2 b']);
 });
@@ -48,7 +50,8 @@ test('nothing is signed for a node that takes itself for another', async () => {
     return fetch(input, init);
   } });
   await expect(client.keyPackageStatus()).rejects.toMatchObject({ code: 'permission_denied' });
-  await expect(words(client.messages('6f1b0c9e-52d5-4c0e-9f0d-0a8a5b3c2d1e'), 1)).rejects.toMatchObject({ code: 'permission_denied' });
+  const reading = words(client.messages('6f1b0c9e-52d5-4c0e-9f0d-0a8a5b3c2d1e'), 1);
+  await expect(reading).rejects.toMatchObject({ code: 'permission_denied' });
   expect(logins).toBe(0);
 });
 
@@ -62,7 +65,7 @@ test('one login serves calls that begin together', async () => {
   expect(logins).toBe(1);
 });
 
-test.each(['Ed25519', 'P-256'] as const)('where proofs are required, %s proves with every request', async (algorithm) => {
+test.each(['Ed25519', 'P-256'] as const)('where proofs are required, %s gives them', async (algorithm) => {
   const strict = await Node.start('--require-dpop');
   const { bob, toBob, toAlice } = await pair(strict, { dpop: true, algorithm }, { dpop: true, algorithm });
   await toBob.send(utf8('a'));
@@ -70,12 +73,13 @@ test.each(['Ed25519', 'P-256'] as const)('where proofs are required, %s proves w
   bob.onState((state) => opened.push(state.status === 'open' ? state.via : state.status));
   expect(await words(toAlice.messages(), 1)).toEqual(['1 a']);
   expect(opened).toEqual(['idle', 'connecting', 'sse', 'idle']);
-  await expect((await person(strict, { identity: bob.identity })).channel(toBob.id)).rejects.toMatchObject({ code: 'unauthenticated' });
+  const plain = await person(strict, { identity: bob.identity });
+  await expect(plain.channel(toBob.id)).rejects.toMatchObject({ code: 'unauthenticated' });
 });
 
 test('a clock that is wrong does not spoil proofs', async () => {
   const strict = await Node.start('--require-dpop');
-  const wrong = { now: () => Date.now() - 3_600_000, setTimeout, clearTimeout: (timer: unknown) => clearTimeout(timer as NodeJS.Timeout), random: Math.random };
+  const wrong = { ...systemClock, now: () => Date.now() - 3_600_000 };
   await (await person(strict, { dpop: true, clock: wrong })).keyPackageStatus();
 });
 
@@ -102,7 +106,8 @@ test('fetching waits, and leaves everything where it is', async () => {
   const { toBob, toAlice } = await pair(node);
   const waiting = toAlice.fetch({ wait: 10_000 });
   await toBob.send(utf8('a'));
-  expect(await waiting).toMatchObject({ head: 1, acked: 0, floor: 0, more: false, gap: undefined, messages: [{ seq: 1 }] });
+  const page = { head: 1, acked: 0, floor: 0, more: false, gap: undefined };
+  expect(await waiting).toMatchObject({ ...page, messages: [{ seq: 1 }] });
   expect((await toAlice.fetch()).messages).toHaveLength(1);
   const stop = new AbortController();
   const cancelled = toAlice.fetch({ after: 1, wait: 10_000, signal: stop.signal });

@@ -20,7 +20,8 @@ export default function setup(project: TestProject): (() => void) | undefined {
   }
   const dir = mkdtempSync(join(tmpdir(), 'qpqd-'));
   const qpqd = join(dir, 'qpqd');
-  execFileSync('go', ['build', '-o', qpqd, './cmd/qpqd'], { cwd: new URL('../../..', import.meta.url), stdio: 'inherit' });
+  const module = new URL('../../..', import.meta.url);
+  execFileSync('go', ['build', '-o', qpqd, './cmd/qpqd'], { cwd: module, stdio: 'inherit' });
   project.provide('qpqd', qpqd);
   return () => rmSync(dir, { recursive: true, force: true });
 }

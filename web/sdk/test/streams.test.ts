@@ -110,7 +110,8 @@ test('loops share one stream, and a late one misses nothing', async () => {
 test('a loop that acknowledges does not do so over one that has not', async () => {
   const { bob, toBob, toAlice } = await pair(node);
   const stop = new AbortController();
-  const [careful, quick] = [bob.events({ ack: 'explicit', signal: stop.signal }), toAlice.messages({ signal: stop.signal })];
+  const { signal } = stop;
+  const [careful, quick] = [bob.events({ ack: 'explicit', signal }), toAlice.messages({ signal })];
   const reading = Promise.all([drain(careful), drain(quick)]);
   await state(bob, 'open');
   await toBob.send(utf8('a'));

