@@ -25,7 +25,7 @@ var benchDoors = []struct {
 	open func(*testing.B, *nodeservice.Service) nodeservice.Node
 }{
 	{"direct", func(_ *testing.B, core *nodeservice.Service) nodeservice.Node { return core }},
-	{"capnp", benchNative},
+	{"capnp", func(b *testing.B, core *nodeservice.Service) nodeservice.Node { return benchNative(b, core) }},
 	{"http", benchHTTP},
 }
 
@@ -151,7 +151,7 @@ func (w *benchWorld) login(b *testing.B) nodeservice.Session {
 	return login.Session
 }
 
-func benchNative(b *testing.B, core *nodeservice.Service) nodeservice.Node {
+func benchNative(b *testing.B, core nodeservice.Node) nodeservice.Node {
 	server := noderpc.NewServer(noderpc.ServerConfig{Node: core})
 	listener := benchListen(b)
 	stop := serving(func() { _ = server.Serve(context.Background(), listener) }, func() { must(b, server.Close()) })

@@ -1,11 +1,10 @@
 package nodeservice
 
+// HandoutPatience is how long what was handed out is withheld.
+const HandoutPatience = handoutPatience
 
-// MaxHandouts and HandoutPatience are the bounds of what is handed out.
-const (
-	MaxHandouts     = maxHandouts
-	HandoutPatience = handoutPatience
-)
+// LimitHandouts bounds what a consumer may hold, before it is given anything.
+func (s *Service) LimitHandouts(most int) { s.handouts.most = most }
 
 // HandedQueues counts the queues of which something is handed out, or remembered.
 func (s *Service) HandedQueues() int {
@@ -13,4 +12,3 @@ func (s *Service) HandedQueues() int {
 	defer s.handouts.mu.Unlock()
 	return len(s.handouts.queues)
 }
-

@@ -25,8 +25,10 @@ type Consumer struct {
 }
 
 // maxHandouts bounds what one consumer was handed and has not settled. A client
-// that lets so much stand is refused more; connecting anew settles all.
-const maxHandouts = 1024
+// that lets so much stand is refused more; connecting anew settles all. A Go
+// client finishes a quarter of a second late, and so lets a few thousand stand
+// where no rate is limited.
+const maxHandouts = 16_384
 
 // handoutPatience is how long a page that was handed out, and of which nothing
 // was heard, is withheld from others: a connection may have died unnoticed.

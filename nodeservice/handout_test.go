@@ -348,9 +348,11 @@ func TestASlowStoreHoldsUpNoDrain(t *testing.T) {
 }
 
 func TestWhatAConsumerLetsStandIsBounded(t *testing.T) {
-	m, c := newMailbox(t, nodeservice.MaxHandouts+1), new(nodeservice.Consumer)
+	const most = 50
+	m, c := newMailbox(t, most+1), new(nodeservice.Consumer)
+	m.node.LimitHandouts(most)
 	var last nodeservice.Page
-	for range nodeservice.MaxHandouts {
+	for range most {
 		last = m.drain(c, 1)
 	}
 	_, err := m.bob.Fetch(t.Context(), nodeservice.FetchRequest{Channel: m.id, Drain: true, Consumer: c})
@@ -358,7 +360,7 @@ func TestWhatAConsumerLetsStandIsBounded(t *testing.T) {
 		t.Fatalf("one more: %v", err)
 	}
 	last.Handout.Arrived()
-	m.has(m.drain(c, 0), nodeservice.MaxHandouts+1)
+	m.has(m.drain(c, 0), most+1)
 	c.Close()
 	m.forgotten()
 }

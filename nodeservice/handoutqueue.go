@@ -12,6 +12,7 @@ import (
 // it is acknowledged. It is bounded by maxHandouts for each open consumer, and
 // empty when none is open.
 type handouts struct {
+	most   int // a consumer may hold; static
 	mu     sync.Mutex
 	queues map[Queue]*handedQueue // guarded by mu: none without a page or an arrival
 }
@@ -234,7 +235,7 @@ func (r *handouts) hand(
 	page = pageOf(after, stored)
 	page.cut(p.limit)
 	switch end := page.end(); {
-	case end > p.below && c != nil && c.open >= maxHandouts:
+	case end > p.below && c != nil && c.open >= r.most:
 		return Page{}, nil, false, Errorf(CodeQuotaExceeded,
 			"too many fetches of this connection are not finished; finish them, or open another connection")
 	case end > p.below:

@@ -73,6 +73,7 @@ func New(cfg Config) (*Service, error) {
 		members:    members,
 		revoked:    newRevoked(),
 		presence:   newPresence(),
+		handouts:   handouts{most: maxHandouts},
 		draining:   make(chan struct{}),
 	}
 	if err := s.loadRevocations(context.Background()); err != nil {
