@@ -68,7 +68,7 @@ export class Engine {
 
   /** A group shall be begun if there is none. */
   want(): void {
-    this.#wants = true;
+    this.#wants = !this.#ledger.standing.wanted;
     this.wake();
   }
 
@@ -154,10 +154,9 @@ export class Engine {
   }
 
   async #catchUp(): Promise<number> {
-    const { signal, client } = this.#desk;
     for (;;) {
       const { id, received } = this.#ledger.standing;
-      const page = await client.fetch(id, { after: received, signal });
+      const page = await this.#desk.client.fetch(id, { after: received });
       if (page.gap) await this.#receive({ kind: 'gap', seq: page.gap.to, from: page.gap.from, time: Date.now() });
       for (const message of page.messages) await this.#receive(itemOf(message));
       if (!page.more) return page.head;

@@ -6,6 +6,7 @@ import type { Update, Vault } from './vault.js';
 
 /** What all conversations of a messenger share. */
 export interface Desk {
+  /** Rejects whatever is still asked when the signal aborts. */
   readonly client: MessengerClient;
   readonly mls: Mls;
   readonly vault: Vault;

@@ -1,6 +1,7 @@
 import { decodeBase64url } from '../base64url.js';
 import { QuicproquoError } from '../errors.js';
 import type { ServerEvent } from '../events.js';
+import { abandoning } from './abandoning.js';
 import { Broadcast } from './broadcast.js';
 import { Conversation } from './conversation.js';
 import { Engine, itemOf } from './engine.js';
@@ -65,7 +66,7 @@ export class Messenger {
     this.#store = options.store;
     this.#release = release;
     this.#desk = {
-      client: options.client,
+      client: abandoning(options.client, this.#ending.signal),
       mls,
       vault,
       heal: options.heal ?? true,

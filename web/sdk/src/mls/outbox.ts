@@ -77,7 +77,7 @@ export class Outbox {
   async deliver(record: OutboxRecord, sealed: Uint8Array<ArrayBuffer>): Promise<void> {
     const { id } = this.#ledger.standing;
     try {
-      const receipt = await this.#desk.client.send(id, sealed, { messageId: record.id, signal: this.#desk.signal });
+      const receipt = await this.#desk.client.send(id, sealed, { messageId: record.id });
       const { seq, receivedAt } = receipt;
       const entry = { direction: 'out' as const, id: record.id, seq, time: receivedAt.getTime(), content: record.content };
       await this.#ledger.write([[this.#key(record), undefined], [entryKey(id, seq), entry]]);

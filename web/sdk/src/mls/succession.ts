@@ -75,7 +75,7 @@ export class Succession {
     const { messageId, ifHead, payload } = pending;
     const { id } = this.#ledger.standing;
     try {
-      const receipt = await this.#desk.client.send(id, payload, { messageId, ifHead, signal: this.#desk.signal });
+      const receipt = await this.#desk.client.send(id, payload, { messageId, ifHead });
       await this.#stored(pending, receipt.seq, receipt.receivedAt.getTime());
     } catch (error) {
       if (!(error instanceof QuicproquoError) || error.code !== 'precondition_failed') throw error;

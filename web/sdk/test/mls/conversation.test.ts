@@ -338,6 +338,29 @@ test('the address is the same conversation, whoever began it, and however often'
   expect(alice.messenger.conversations()).toHaveLength(1);
 });
 
+test('closing does not wait for a node that does not answer', async () => {
+  const node = new ModelNode();
+  const silence = new Promise<never>(() => {});
+  let silent = false;
+  const mute: Wrap = (client) => ({
+    ...client,
+    send: (...sending) => (silent ? silence : client.send(...sending)),
+    ack: (...ack) => (silent ? silence : client.ack(...ack)),
+    createChannel: (peer) => (silent ? silence : client.createChannel(peer)),
+  });
+  const { alice, bob, there, here } = await acquainted(node, mute);
+  const carol = await enter(node);
+  silent = true;
+  await there.send('into the silence');
+  await here.send('is acknowledged to nobody');
+  const left = [alice.messenger.start(carol.address), there.flushed()].map((waiting) => expect(waiting).rejects.toMatchObject({ code: 'closed' }));
+  await alice.messenger.close();
+  await Promise.all(left);
+  silent = false;
+  await alice.open();
+  await bob.until(alice, (conversation) => texts(conversation).includes('into the silence'));
+});
+
 test('events tell what changed, and end with the messenger', async () => {
   const { alice, bob, there, here } = await acquainted(new ModelNode());
   const told: string[] = [];
