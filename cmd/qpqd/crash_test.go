@@ -31,13 +31,9 @@ var (
 // TestCrashKill kills a real qpqd with SIGKILL in the middle of its work, again
 // and again on the same data directory, and holds it to its word after each.
 func TestCrashKill(t *testing.T) {
-	program := filepath.Join(t.TempDir(), "qpqd")
-	if err := nodeprocess.Build(t.Context(), ".", program, raceFlag...); err != nil {
-		t.Fatal(err)
-	}
-	early := 0
+	binary, early := program(t), 0
 	crashtest.Campaign(t, "kills", seedOf(*crashSeed), *crashKills, time.Second, func(t *testing.T, seed uint64, retention time.Duration) crashtest.Machine {
-		m := &processes{program: program, dir: filepath.Join(t.TempDir(), "data"), chance: mathrand.New(mathrand.NewPCG(seed, 1))}
+		m := &processes{program: binary, dir: filepath.Join(t.TempDir(), "data"), chance: mathrand.New(mathrand.NewPCG(seed, 1))}
 		if retention > 0 {
 			m.flags = append(m.flags, "--retention-messages="+retention.String())
 		}

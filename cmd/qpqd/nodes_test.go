@@ -21,13 +21,9 @@ import (
 // middle of their work. The other goes on, and in the next life all clients are at
 // it, until it is killed as well; then both start again.
 func TestNodesOfOneRedisAreKilled(t *testing.T) {
-	program := filepath.Join(t.TempDir(), "qpqd")
-	if err := nodeprocess.Build(t.Context(), ".", program, raceFlag...); err != nil {
-		t.Fatal(err)
-	}
 	seed := seedOf(*crashSeed)
 	m := &pairOfNodes{
-		program: program, dir: t.TempDir(), redis: redistest.Start(t, redistest.Durable()...).URL(),
+		program: program(t), dir: t.TempDir(), redis: redistest.Start(t, redistest.Durable()...).URL(),
 		chance: rand.New(rand.NewPCG(seed, 6)),
 	}
 	t.Cleanup(m.end)

@@ -19,7 +19,7 @@ import (
 	"github.com/quicproquo/node/cmd/internal/nodeprocess"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, goleak.Cleanup(removeProgram)) }
 
 // serve runs a node inside the test until the test ends, on free ports; then it
 // must end well.
