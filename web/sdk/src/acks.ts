@@ -37,7 +37,8 @@ export class Acks {
   readonly #requested = new Set<string>(); // channels with a request under way
   #line: AckLine | undefined;
   #asked: { readonly channelId: string; readonly through: number } | undefined; // on the line, unanswered
-  #resting = false; // between two acks on the line
+  #askedAt = -Infinity; // milliseconds since 1970
+  #resting = false; // until a timer, which a hidden page's browser may hold back
   #settled: (() => void)[] = [];
 
   constructor(rest: Rest, clock: Clock, life: AbortSignal, confirmed: (channelId: string, through: number) => void) {
@@ -124,11 +125,18 @@ export class Acks {
   }
 
   #ask(line: AckLine, channelId: string, through: number): void {
-    if (this.#asked || this.#resting) return;
+    if (this.#asked) return;
+    const early = this.#askedAt + pace - this.#clock.now();
+    if (early > 0) return this.#pauseFor(Math.min(early, pace)); // the clock may have been set back
     this.#asked = { channelId, through };
+    this.#askedAt = this.#clock.now();
     line.send({ type: 'ack', channel_id: channelId, through });
+  }
+
+  #pauseFor(ms: number): void {
+    if (this.#resting) return;
     this.#resting = true;
-    void sleep(this.#clock, pace, this.#life).then(() => {
+    void sleep(this.#clock, ms, this.#life).then(() => {
       this.#resting = false;
       this.#flush();
     });

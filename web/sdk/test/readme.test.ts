@@ -62,8 +62,8 @@ beforeAll(async () => {
 afterAll(() => node.remove());
 
 /** Sends everything back. */
-async function echo(client: Client): Promise<void> {
-  for await (const event of client.events()) {
+async function echo(client: Client, signal: AbortSignal): Promise<void> {
+  for await (const event of client.events({ signal })) {
     if (event.type === 'message') await client.send(event.channelId, event.payload);
   }
 }
@@ -74,7 +74,8 @@ test('the README has snippets', () => {
 
 test.each(snippets)('$title: $name prints what it says', async ({ name, code }) => {
   const other = await person(node);
-  const echoing = echo(other);
+  const stop = new AbortController();
+  const echoing = echo(other, stop.signal);
   const child = spawn(process.execPath, [fileURLToPath(new URL(`${name}.js`, work))], {
     env: { ...process.env, NODE_URL: node.url, PEER: other.identity.address }, stdio: ['ignore', 'pipe', 'inherit'],
   });
@@ -92,6 +93,6 @@ test.each(snippets)('$title: $name prints what it says', async ({ name, code }) 
   if (code0 !== undefined) expect(code0).toBe(0);
   child.kill();
   await ended;
-  await other.close();
+  stop.abort();
   await echoing;
 });
