@@ -30,9 +30,8 @@ import (
 //	seq       decimal
 //
 //	L line             hash: the line (below)
-//	S line side        stream of messages: ids are seqs; fields r receivedAt,
-//	                   e expiresAt, n and b the queue's messages and bytes ever
-//	                   stored, with this one, s size, p payload
+//	S line side        list of messages (line.lua). A stream would set 4 KiB aside
+//	                   for each queue that holds one.
 //	Z line side        sorted set of the seqs whose payload is a key of its own
 //	B line side seq    such a payload
 //	T token            a payload on its way into a message; Redis removes it after

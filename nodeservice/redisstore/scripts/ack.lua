@@ -13,9 +13,10 @@ if ifAcked ~= '' and tonumber(ifAcked) ~= acked then
   return { CONFLICT, acked, head }
 end
 if acked >= upTo then return { UNCHANGED, acked, head } end
-if held(l, s) > 0 and upTo >= start(l, s) then
-  local last = through(s, upTo)
-  if last then remove(l, s, last) end
+if upTo == head then
+  remove(l, s, held(l, s))
+else
+  remove(l, s, search(l, s, function(m) return m.seq > upTo end))
 end
 redis.call('HSET', KEYS[1], 'a' .. s, text(upTo))
 if ifAcked ~= '' then redis.call('HSET', KEYS[1], 'k' .. s, token) end

@@ -14,7 +14,7 @@ local l = load()
 local legacy = string.sub(line, 1, 1) == 'l'
 local s = side(l, who)
 if not s then return redis.error_reply('NOCHANNEL there is no such channel, or the recipient is not a member') end
-local head = number(l.h)
+local before = number(l.h)
 
 local function answer(outcome, seq, received)
   local bytes, unseen = heldBytes(l, s), 0
@@ -48,7 +48,7 @@ if known then
   if until_ > now and same == digest then return answer(DUPLICATE, seq, received) end
   if until_ > now then return answer(REUSED) end
 end
-if ifHead ~= '' and tonumber(ifHead) ~= head then return answer(MOVED) end
+if ifHead ~= '' and tonumber(ifHead) ~= before then return answer(MOVED) end
 
 -- refusal is the first quota that speaks against the message; nil: none.
 local function refusal()
@@ -68,14 +68,14 @@ if refused then return answer(refused) end
 if apart ~= '' and redis.call('EXISTS', apart) == 0 then
   return redis.error_reply('GONE the payload was not there in time')
 end
-head = head + 1
+local seq = before + 1
 local received = math.max(number(l.r), now)
 if not l.r then received = now end
 expires = l.e and math.max(tonumber(l.e), expires) or expires
-l.h, l.r, l.e = text(head), text(received), text(expires)
+l.h, l.r, l.e = text(seq), text(received), text(expires)
 l['n' .. s] = text(number(l['n' .. s]) + 1)
 l['b' .. s] = text(number(l['b' .. s]) + size)
-redis.call('XADD', stream(s), l.h, 'r', l.r, 'e', l.e, 'n', l['n' .. s], 'b', l['b' .. s], 's', text(size), 'p', payload)
+redis.call('RPUSH', queue(s), struct.pack(head, seq, received, expires, number(l['b' .. s]), size) .. payload)
 if apart ~= '' then
   local kept = base .. 'B' .. line .. s .. l.h
   redis.call('RENAME', apart, kept)
@@ -94,16 +94,16 @@ redis.call('HSET', KEYS[1], unpack(fields))
 if legacy then
   local sh = share(l, account)
   redis.call('HSET', sh.sums, 'n', text(sh.count + 1), 'b', text(sh.bytes + size))
-  redis.call('RPUSH', sh.list, struct.pack('>ddd', head, size, expires))
+  redis.call('RPUSH', sh.list, struct.pack('>ddd', seq, size, expires))
   redis.call('ZADD', index, 'NX', l.e, 'a' .. scope)
 end
 
 if id == '' then
-  redis.call('SET', once, struct.pack('>dd', head, received), 'PX', 60000)
-  return answer(STORED, head, received)
+  redis.call('SET', once, struct.pack('>dd', seq, received), 'PX', 60000)
+  return answer(STORED, seq, received)
 end
-redis.call('HSET', ids, id, struct.pack('>dddc32c8', head, received, expires, digest, token))
-redis.call('RPUSH', order, struct.pack('>dd', head, expires) .. id)
+redis.call('HSET', ids, id, struct.pack('>dddc32c8', seq, received, expires, digest, token))
+redis.call('RPUSH', order, struct.pack('>dd', seq, expires) .. id)
 redis.call('ZADD', index, 'NX', l.e, (legacy and 'a' or 'i') .. scope)
 -- The list may hold ids that were used anew since; those go without counting.
 for _ = 1, 1000 do
@@ -114,4 +114,4 @@ for _ = 1, 1000 do
   local is = redis.call('HGET', ids, name)
   if is and struct.unpack('>d', is) == struct.unpack('>d', oldest) then redis.call('HDEL', ids, name) end
 end
-return answer(STORED, head, received)
+return answer(STORED, seq, received)

@@ -24,7 +24,7 @@ local function side(l, who)
   return nil
 end
 
-local function stream(s) return base .. 'S' .. line .. s end
+local function queue(s) return base .. 'S' .. line .. s end
 local function held(l, s) return number(l['n' .. s]) - number(l['N' .. s]) end
 local function heldBytes(l, s) return number(l['b' .. s]) - number(l['B' .. s]) end
 local function start(l, s) return math.max(number(l['a' .. s]), number(l['f' .. s])) + 1 end
@@ -39,43 +39,38 @@ local function shownFloor(l, s)
   return floor
 end
 
--- message reads an entry of a stream, whose fields append.lua wrote.
-local function message(entry)
-  local f = entry[2]
-  return {
-    seq = tonumber(string.match(entry[1], '^%d+')), received = tonumber(f[2]), expires = tonumber(f[4]),
-    count = tonumber(f[6]), bytes = tonumber(f[8]), size = tonumber(f[10]), payload = f[12],
-  }
+-- A message is its seq, receivedAt, expiresAt, the bytes of all payloads of the
+-- queue through its own, and the size of its own; then the payload.
+local head = '>ddddI4'
+local headSize = struct.size(head)
+
+local function message(b)
+  local seq, received, expires, bytes, size = struct.unpack(head, b)
+  return { seq = seq, received = received, expires = expires, bytes = bytes, size = size }
 end
 
--- from is the first message of a queue with a seq at or above; nil: none.
-local function from(s, seq)
-  local got = redis.call('XRANGE', stream(s), text(seq), '+', 'COUNT', 1)
-  return got[1] and message(got[1])
-end
+-- at is the message at a place in a queue, from 0 on.
+local function at(s, place) return message(redis.call('LINDEX', queue(s), place)) end
 
--- through is the last message of a queue with a seq at or below; nil: none.
-local function through(s, seq)
-  local got = redis.call('XREVRANGE', stream(s), text(seq), '-', 'COUNT', 1)
-  return got[1] and message(got[1])
-end
-
--- lastExpired is the last message that has expired by now; nil: none. Expiry
--- never decreases in a line, so it searches by halves: 53 steps at most.
-local function lastExpired(l, s, now)
-  if held(l, s) == 0 or number(l['w' .. s]) > now then return nil end
-  local expired = from(s, start(l, s))
-  if not expired or expired.expires > now then return nil end
-  local fresh = number(l.h) + 1 -- no message at or above has expired
-  while fresh > expired.seq + 1 do
-    local middle = expired.seq + math.floor((fresh - expired.seq) / 2)
-    local m = from(s, middle)
-    if m and m.expires <= now then expired = m else fresh = middle end
+-- search is how many messages of a queue come before the first that is past
+-- something: 14 looks for 10,000.
+local function search(l, s, past)
+  local low, high = 0, held(l, s)
+  while low < high do
+    local middle = math.floor((low + high) / 2)
+    if past(at(s, middle)) then high = middle else low = middle + 1 end
   end
-  return expired
+  return low
 end
 
--- unlinkBelow removes the payloads of a queue that are kept apart, through a seq.
+-- expired is how many messages of a queue have expired by now. Expiry never
+-- decreases in a line.
+local function expired(l, s, now)
+  if held(l, s) == 0 or number(l['w' .. s]) > now or at(s, 0).expires > now then return 0 end
+  return search(l, s, function(m) return m.expires > now end)
+end
+
+-- unlinkThrough removes the payloads of a queue that are kept apart, through a seq.
 local function unlinkThrough(s, seq)
   local big = base .. 'Z' .. line .. s
   local all = redis.call('ZRANGEBYSCORE', big, '-inf', text(seq))
@@ -87,38 +82,47 @@ local function unlinkThrough(s, seq)
   if #all > 0 then redis.call('ZREMRANGEBYSCORE', big, '-inf', text(seq)) end
 end
 
--- remove takes the front of a queue away, through message last, and says how many
--- messages that were. What a message records of all before it makes that a
--- subtraction.
-local function remove(l, s, last)
-  local gone = last.count - number(l['N' .. s])
-  unlinkThrough(s, last.seq)
-  if last.count == number(l['n' .. s]) then
-    redis.call('DEL', stream(s))
-  else
-    redis.call('XTRIM', stream(s), 'MINID', '=', text(last.seq + 1))
-  end
-  l['N' .. s], l['B' .. s] = text(last.count), text(last.bytes)
-  redis.call('HSET', KEYS[1], 'N' .. s, l['N' .. s], 'B' .. s, l['B' .. s])
-  return gone
+-- skip counts messages out of the front of a queue, in the table, and returns the
+-- last of them.
+local function skip(l, s, count)
+  local last = at(s, count - 1)
+  l['N' .. s], l['B' .. s] = text(number(l['N' .. s]) + count), text(last.bytes)
+  return last
 end
 
--- expire removes what has expired by now, and raises the floor.
+-- remove takes messages away from the front of a queue.
+local function remove(l, s, count)
+  if count == 0 then return end
+  local all = count == held(l, s)
+  local last = skip(l, s, count)
+  unlinkThrough(s, last.seq)
+  if all then
+    redis.call('DEL', queue(s))
+  else
+    redis.call('LTRIM', queue(s), count, -1)
+  end
+  redis.call('HSET', KEYS[1], 'N' .. s, l['N' .. s], 'B' .. s, l['B' .. s])
+  return last
+end
+
+-- expire removes what has expired by now, raises the floor, and says how many
+-- messages that were.
 local function expire(l, s, now)
-  local last = lastExpired(l, s, now)
-  if not last then return 0 end
-  local gone = remove(l, s, last)
-  l['f' .. s] = text(last.seq)
-  redis.call('HSET', KEYS[1], 'f' .. s, l['f' .. s])
-  return gone
+  local count = expired(l, s, now)
+  if count > 0 then
+    l['f' .. s] = text(remove(l, s, count).seq)
+    redis.call('HSET', KEYS[1], 'f' .. s, l['f' .. s])
+  end
+  return count
 end
 
 -- view is a side as it is seen at an instant: what has expired counts as such,
--- swept or not. It changes nothing but the table.
+-- swept or not. It changes nothing but the table, and says how many messages it
+-- left out.
 local function view(l, s, now)
-  local last = lastExpired(l, s, now)
-  if not last then return end
-  l['N' .. s], l['B' .. s], l['f' .. s] = text(last.count), text(last.bytes), text(last.seq)
+  local count = expired(l, s, now)
+  if count > 0 then l['f' .. s] = text(skip(l, s, count).seq) end
+  return count
 end
 
 -- share is what one account has in a legacy queue: a hash of its messages (n) and

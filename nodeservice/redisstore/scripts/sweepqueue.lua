@@ -4,7 +4,7 @@ local s, now = ARGV[3], tonumber(ARGV[4])
 local index, entry = base .. 'W', 'm' .. line .. s
 local l = load()
 local gone = expire(l, s, now)
-local first = held(l, s) > 0 and from(s, start(l, s))
+local first = held(l, s) > 0 and at(s, 0)
 if first then
   redis.call('ZADD', index, text(first.expires), entry)
   redis.call('HSET', KEYS[1], 'w' .. s, text(first.expires))
