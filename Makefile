@@ -5,13 +5,14 @@ GO ?= go
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test check generate demo bench crash tools vet format staticcheck generated pages
+.PHONY: help run run-cluster test check generate demo bench crash tools vet format staticcheck generated pages
 
 CAPNPC_GO := capnproto.org/go/capnp/v3/capnpc-go@v3.1.0-alpha.2
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 help:
 	@echo 'make run       one node on loopback, its data under ./var'
+	@echo 'make run-cluster  two nodes and a Redis on loopback, their data under ./var/cluster'
 	@echo 'make test      every test there is (installs what is missing, as root on Debian)'
 	@echo 'make check     format, vet, staticcheck, generated code and web/dist up to date'
 	@echo 'make generate  the Go code of the schemas, again'
@@ -21,6 +22,11 @@ help:
 
 run:
 	$(GO) run ./cmd/qpqd serve
+
+# Two nodes and the Redis that they share, on loopback, until Ctrl-C; what they keep
+# stays in ./var/cluster. Native clients of the second node dial port 7421.
+run-cluster: tools
+	@bash deploy/run-cluster.sh
 
 test: tools vet format
 	$(GO) test -race -timeout 15m ./...
