@@ -127,7 +127,7 @@ func (d database) close() error {
 func pebbleOptions(opts Options, broken *failure) *pebble.Options {
 	log := pebbleLog{log: opts.Log, broken: broken}
 	o := &pebble.Options{
-		FS:                 opts.FS,
+		FS:                 markersLast{opts.FS},
 		Logger:             log,
 		EventListener:      log.events(),
 		FormatMajorVersion: pebble.FormatValueSeparation,
