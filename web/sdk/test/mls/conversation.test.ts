@@ -1,5 +1,6 @@
 import { afterEach, expect, test } from 'vitest';
 import type { MessengerClient, MessengerOptions } from '../../src/mls/index.js';
+import { parse } from '../../src/mls/group.js';
 import { ModelNode } from './model.js';
 import { Party, messages, notices, switched, texts, transcript } from './party.js';
 
@@ -192,6 +193,18 @@ test('what was read while a commit waited for its turn does not open again after
   node.inject(there.id, alice.address, fromBob.at(-1) as Uint8Array<ArrayBuffer>);
   await alice.until(bob, (conversation) => notices(conversation).length === 1);
   expect([notices(there), texts(there, 'in')]).toEqual([['undecryptable'], ['hello yourself', 'in between']]);
+});
+
+test('the secrets of a one-time key package go when it is used', async () => {
+  const sent: Uint8Array<ArrayBuffer>[] = [];
+  const watch: Wrap = (client) => ({ ...client, send: (id, payload, options) => { sent.push(payload); return client.send(id, payload, options); } });
+  const { bob } = await acquainted(new ModelNode(), watch);
+  const welcome = parse(sent[0] ?? new Uint8Array());
+  const ref = welcome.kind === 'welcome' ? welcome.refs[0] : undefined;
+  const kept = await bob.store.list({ prefix: 'keypackage/' });
+  expect(kept.length).toBeGreaterThan(0);
+  expect(ref).toBeDefined();
+  expect(kept.map(([key]) => key)).not.toContain(`keypackage/${ref}`);
 });
 
 test('a Welcome to a last-resort key package does not open again, though the package does', async () => {

@@ -50,6 +50,39 @@ function heard(conversation: Conversation): string[] {
   return texts(conversation).map((text) => text ?? '');
 }
 
+test('a death at any point of an update of keys leaves both in one epoch, and everything readable', async () => {
+  const node = new ModelNode();
+  const [alice, bob] = await Promise.all([
+    Party.of((identity) => node.client(identity.address)), Party.of((identity) => node.client(identity.address)),
+  ]);
+  await alice.open();
+  await bob.open();
+  await (await alice.messenger.start(bob.address)).send('hello');
+  await bob.until(alice, (conversation) => heard(conversation).includes('hello'));
+  let deaths = 0;
+  for (let point = 1; point <= 8; point++) {
+    for (const after of [false, true]) {
+      const name = `${point} ${after}`;
+      const crash = new Crash(point, after);
+      await alice.messenger.close();
+      const update = alice.open({ client: crash.client(node.client(alice.address)), store: crash.store(alice.store) })
+        .then(() => alice.with(bob).updateKeys()).then(() => crash.avert());
+      await Promise.race([update.catch(() => {}), crash.dead]);
+      if (crash.happened) deaths++;
+      await alice.closeIfOpen();
+      await update.catch(() => {});
+      await alice.open();
+      await alice.with(bob).send(`after ${name}`);
+      await bob.until(alice, (conversation) => heard(conversation).includes(`after ${name}`));
+      await bob.with(alice).send(`answer ${name}`);
+      await alice.until(bob, (conversation) => heard(conversation).includes(`answer ${name}`));
+      expect([alice.with(bob).epoch, notices(alice.with(bob)), notices(bob.with(alice))]).toEqual([bob.with(alice).epoch, [], []]);
+    }
+  }
+  expect(deaths).toBeGreaterThan(5);
+  await Promise.all([alice.messenger.close(), bob.messenger.close()]);
+});
+
 test.each(seeds)('whenever either dies, nothing is lost, doubled, or unreadable (seed %i)', async (seed) => {
   const node = new ModelNode();
   const pick = random(seed);
