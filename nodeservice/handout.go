@@ -3,10 +3,11 @@ package nodeservice
 import (
 	"cmp"
 	"context"
-	"errors"
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // A drain removes what it returns. Where a door can learn whether its answer
@@ -110,12 +111,16 @@ func (c *Consumer) Settle(ctx context.Context) error {
 	if node == nil {
 		return nil
 	}
-	var failed error
+	var settling errgroup.Group // together, since an engine syncs once for many
+	settling.SetLimit(settleAtOnce)
 	for _, due := range node.handouts.dueOf(c) {
-		failed = errors.Join(failed, node.settle(ctx, due))
+		settling.Go(func() error { return node.settle(ctx, due) })
 	}
-	return failed
+	return settling.Wait()
 }
+
+// settleAtOnce bounds the acknowledgements that one consumer has under way.
+const settleAtOnce = 16
 
 // Close ends the consumer: what it was handed and is not known to have arrived
 // may be given to others. What it knew to have arrived, but could not be
