@@ -32,7 +32,7 @@ func Run(t *testing.T, doors []Door, engines []Engine, further ...Behaviour) {
 	m := &matrix{doors: doors, engines: engines, behaviours: append(Behaviours(), further...), cells: map[cell]string{}}
 	t.Run("node", func(t *testing.T) {
 		m.each(func(d Door, e Engine, b Behaviour) {
-			if b.Needs&^d.Has == 0 {
+			if d.tries(b) {
 				t.Run(d.Name+"/"+e.Name+"/"+b.Name, func(t *testing.T) { m.try(t, d, e, b) })
 			}
 		})
@@ -102,7 +102,7 @@ func (m *matrix) demandAll(t *testing.T) {
 func (m *matrix) missing() (cells []cell) {
 	m.each(func(d Door, e Engine, b Behaviour) {
 		at := cell{d.Name, e.Name, b.Name}
-		if b.Needs&^d.Has == 0 && m.cells[at] == "" {
+		if d.tries(b) && m.cells[at] == "" {
 			cells = append(cells, at)
 		}
 	})
@@ -134,7 +134,7 @@ func (m *matrix) table() string {
 
 func (m *matrix) state(d Door, e Engine, b Behaviour) string {
 	switch state := m.cells[cell{d.Name, e.Name, b.Name}]; {
-	case b.Needs&^d.Has != 0:
+	case !d.tries(b):
 		return "-"
 	case state == "":
 		return "missing"

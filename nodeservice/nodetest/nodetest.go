@@ -29,10 +29,19 @@ type Door struct {
 	Name string
 	Has  Features
 
+	// Only picks behaviours by name, for a door that differs from another in its
+	// transport alone. Nil: all.
+	Only func(behaviour string) bool
+
 	// Serve puts the door before a core. Whatever is left open when the test
 	// ends is closed by t.Cleanup; log is for the door's own log, which is
 	// searched for secrets with the core's.
 	Serve func(t *testing.T, core *nodeservice.Service, log *slog.Logger) Served
+}
+
+// tries says whether a behaviour is tried on the door.
+func (d Door) tries(b Behaviour) bool {
+	return b.Needs&^d.Has == 0 && (d.Only == nil || d.Only(b.Name))
 }
 
 // Served is a door that is open.
