@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ServerEvent, Via } from '@quicproquo/client';
+import WebSocket from 'ws';
 import { Node } from './node.js';
 import { pair, person, state, take, told, utf8, words } from './people.js';
 import type { Options } from './people.js';
@@ -72,6 +73,31 @@ describe.each(Object.entries(ways))('by %s', (via, way) => {
     expect(events.map(told)).toEqual(['caught_up', 'channel', '1 hi']);
     expect(events[1]).toMatchObject({ peer: alice.identity.address });
   });
+});
+
+/** WebSockets to where nobody listens, as behind a firewall that lets only requests through. */
+class Astray extends WebSocket {
+  constructor(_url: string, protocols: string[]) {
+    super('ws://127.0.0.1:1', protocols);
+  }
+}
+
+/** What a page's policy does. */
+class Forbidden extends WebSocket {
+  constructor(url: string, protocols: string[]) {
+    if (url !== '') throw new DOMException('the policy forbids it', 'SecurityError');
+    super(url, protocols);
+  }
+}
+
+test.each([
+  ['does not get through', Astray], ['is forbidden', Forbidden],
+])('where a WebSocket %s, events are tried next', async (_, blocked) => {
+  const { bob, toBob, toAlice } = await pair(node, { WebSocket: blocked });
+  await toBob.send(utf8('a'));
+  const opened = state(bob, 'open');
+  expect(await words(toAlice.messages(), 1)).toEqual(['1 a']);
+  expect(await opened).toEqual({ status: 'open', via: 'sse' });
 });
 
 /** Waits until the node says so: automatic acknowledgements are on their way when the loop goes on. */
