@@ -28,6 +28,13 @@ type quicServer struct {
 
 func serveQUIC(t *testing.T, node nodeservice.Node, limits noderpc.Limits) *quicServer {
 	t.Helper()
+	s := noderpc.NewServer(noderpc.ServerConfig{Node: node, Limits: limits, Log: slog.New(slog.DiscardHandler)})
+	return openQUIC(t, s)
+}
+
+// openQUIC lets a server be reached over QUIC.
+func openQUIC(t *testing.T, server *noderpc.Server) *quicServer {
+	t.Helper()
 	certified := httptest.NewTLSServer(nil) // for its certificate
 	certified.Close()
 	trusted := x509.NewCertPool()
@@ -36,24 +43,19 @@ func serveQUIC(t *testing.T, node nodeservice.Node, limits noderpc.Limits) *quic
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &quicServer{
-		Server:  noderpc.NewServer(noderpc.ServerConfig{Node: node, Limits: limits, Log: slog.New(slog.DiscardHandler)}),
-		address: socket.LocalAddr().String(),
-		trust:   &tls.Config{RootCAs: trusted, MinVersion: tls.VersionTLS13},
-	}
 	served := make(chan error, 1)
 	go func() {
-		served <- s.ServeQUIC(context.Background(), socket, &tls.Config{Certificates: certified.TLS.Certificates, MinVersion: tls.VersionTLS13})
+		served <- server.ServeQUIC(context.Background(), socket, &tls.Config{Certificates: certified.TLS.Certificates, MinVersion: tls.VersionTLS13})
 	}()
 	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
+		if err := server.Close(); err != nil {
 			t.Error(err)
 		}
 		if err := <-served; err != nil {
 			t.Error(err)
 		}
 	})
-	return s
+	return &quicServer{server, socket.LocalAddr().String(), &tls.Config{RootCAs: trusted, MinVersion: tls.VersionTLS13}}
 }
 
 func (s *quicServer) dial(t *testing.T) *noderpc.Client {
