@@ -22,7 +22,8 @@ const remedies: Readonly<Record<Code, Ending['then']>> = {
 /** What a close code says by itself, should its reason name no code. Others come from broken connections. */
 const closes: Readonly<Record<number, { readonly code: Code; readonly then: Ending['then'] }>> = {
   1000: { code: 'unavailable', then: 'over' },
-  1001: { code: 'unavailable', then: 'over' },
+  // Nodes do not say it: a proxy between that restarts does, and the node is still there.
+  1001: { code: 'unavailable', then: 'again' },
   1008: { code: 'permission_denied', then: 'over' },
   1009: { code: 'payload_too_large', then: 'over' },
   1011: { code: 'internal', then: 'again' },

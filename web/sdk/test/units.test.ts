@@ -106,7 +106,7 @@ describe('server-sent events', () => {
 
 test.each([
   [1000, '', 'over', 'unavailable'],
-  [1001, '', 'over', 'unavailable'],
+  [1001, '', 'again', 'unavailable'],
   [1006, '', 'again', 'unavailable'],
   [1008, '', 'over', 'permission_denied'],
   [1009, '', 'over', 'payload_too_large'],
