@@ -3,6 +3,7 @@ package node_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -171,5 +172,34 @@ func TestTwoNodesCountTogether(t *testing.T) {
 	asking.Wait()
 	if passed.Load() != 50 || refused.Load() != 30 {
 		t.Errorf("%d passed and %d were refused, of 80 with a budget of 50", passed.Load(), refused.Load())
+	}
+}
+
+// BenchmarkDelivery is the time from a message's sending over Cap'n Proto until
+// its recipient has it on a WebSocket: both at one node, and at two.
+func BenchmarkDelivery(b *testing.B) {
+	for name, nodes := range map[string]int{"at one node": 1, "node to node": 2} {
+		b.Run(name, func(b *testing.B) {
+			shared := newCluster(b, redistest.Start(b).URL())
+			here := shared.start(b)
+			there := here
+			if nodes == 2 {
+				there = shared.start(b)
+			}
+			c := converse(b, here, there)
+			var took []time.Duration
+			for b.Loop() {
+				began := time.Now()
+				sendTo(b, c.alice, c.channel, "a message")
+				got := nextMessage(b, c.stream)
+				took = append(took, time.Since(began))
+				if err := c.stream.Ack(b.Context(), c.channel, got.Message.Seq); err != nil {
+					b.Fatal(err)
+				}
+			}
+			slices.Sort(took)
+			b.ReportMetric(float64(took[len(took)/2].Microseconds()), "µs-p50")
+			b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "µs-p99")
+		})
 	}
 }

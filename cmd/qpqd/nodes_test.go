@@ -137,6 +137,9 @@ func TestTokensOfNodesAreRotatedInRedis(t *testing.T) {
 		t.Errorf("without keys: %s", refused)
 	}
 	addresses := serve(t, "--store=redis", url, "--public-url=http://node.example")
+	if _, info, err := get(t, addresses.HTTP+"/v1/info", nil); err != nil || !strings.Contains(info, "keeps NOTHING") {
+		t.Errorf("of a Redis without persistence info says %s, %v", info, err)
+	}
 	count := func() int {
 		_, jwks, err := get(t, addresses.HTTP+"/.well-known/jwks.json", nil)
 		if err != nil {

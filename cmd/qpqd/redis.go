@@ -41,10 +41,13 @@ func (n *node) openRedis(ctx context.Context) error {
 	if s.client, err = n.connectRedis(ctx, n.cfg.RedisURL); err != nil {
 		return fmt.Errorf("--redis-url: %w", err)
 	}
-	if err := n.checkRedis(ctx, s.client); err != nil {
+	report, err := n.checkRedis(ctx, s.client)
+	if err != nil {
 		return fmt.Errorf("--redis-url: %w", err)
 	}
-	if n.store, err = redisstore.Open(ctx, redisstore.Config{Client: s.client, Wait: n.cfg.Durability.wait(), Log: n.log}); err != nil {
+	if n.store, err = redisstore.Open(ctx, redisstore.Config{
+		Client: s.client, Wait: n.cfg.Durability.wait(), Keeps: report.Persistence, Log: n.log,
+	}); err != nil {
 		return err
 	}
 	n.onClose(n.store.Close)
@@ -102,21 +105,21 @@ func (n *node) connectRedis(ctx context.Context, address secretURL) (*redisstore
 
 // checkRedis waits for a cluster that is still getting ready, but not for an
 // unfit configuration to change.
-func (n *node) checkRedis(ctx context.Context, client *redisstore.Client) error {
+func (n *node) checkRedis(ctx context.Context, client *redisstore.Client) (redisstore.Report, error) {
 	for {
 		report, err := client.Check(ctx)
 		var refused *redisstore.RefusedError
 		switch {
 		case err == nil:
 			n.warn(report)
-			return nil
+			return report, nil
 		case errors.As(err, &refused) || ctx.Err() != nil:
-			return err
+			return report, err
 		}
 		select {
 		case <-time.After(250 * time.Millisecond):
 		case <-ctx.Done():
-			return err
+			return report, err
 		}
 	}
 }

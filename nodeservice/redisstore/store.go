@@ -39,6 +39,7 @@ type Config struct {
 	Client    *Client      // the caller's, who closes it after the store
 	Namespace string       // what all keys begin with, without braces; "": "qpq"
 	Wait      Wait         // what a change waits for besides the server's own answer
+	Keeps     Persistence  // what the server keeps, for Durability: what Check reported; zero: it is not said
 	Log       *slog.Logger // nil: discarded
 }
 
@@ -199,6 +200,9 @@ func (s *Store) Durability() string {
 		return "Redis: on the server's disk before the answer"
 	case w.Replicas > 0:
 		return "Redis: in the server and in the memory of " + replicas + " before the answer; on disk as the servers are configured"
+	}
+	if s.cfg.Keeps != KeepsUnknown {
+		return "Redis, as it is configured: it " + s.cfg.Keeps.String() + "; no replica is waited for"
 	}
 	return "Redis: as durable as the server is configured to be; no replica is waited for"
 }
