@@ -1,15 +1,17 @@
-// The only file that knows ts-mls 1.6.4: version 2 has another API and another format of states.
+// This and policy.ts are the only files that know ts-mls 1.6.4: version 2 has another API and another format of states.
 import {
   createApplicationMessage, createCommit, createGroup, decodeGroupState, decodeMlsMessage,
-  defaultKeyPackageEqualityConfig, defaultPaddingConfig, emptyPskIndex, encodeGroupState, encodeMlsMessage, generateKeyPackageWithKey, getCiphersuiteFromName,
+  emptyPskIndex, encodeGroupState, encodeMlsMessage, generateKeyPackageWithKey, getCiphersuiteFromName,
   getCiphersuiteImpl, joinGroup, processMessage,
 } from 'ts-mls';
 import type {
-  Capabilities, CiphersuiteImpl, ClientConfig, ClientState, KeyPackage, PrivateMessage, Welcome,
+  Capabilities, CiphersuiteImpl, ClientState, KeyPackage, PrivateMessage, Welcome,
 } from 'ts-mls';
 import { addHistoricalReceiverData } from 'ts-mls/clientState.js';
 import { makeKeyPackageRef } from 'ts-mls/keyPackage.js';
 import { encodeBase64url } from '../base64url.js';
+import { Refused, checkMembers, configOf, equal, watch } from './policy.js';
+import type { Members } from './policy.js';
 import type { MessengerIdentity } from './ports.js';
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -18,16 +20,10 @@ type Bytes = Uint8Array<ArrayBuffer>;
 export const suiteId = 1;
 const suiteName = 'MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519';
 
-/** An epoch's messages can be read for so many epochs after; `Conversation` commits no faster than that allows. */
-export const epochsKept = 4;
-
 /** Without GREASE, so that the same profile always says the same. Wire adds nobody who does not know x509. */
 const capabilities: Capabilities = {
   versions: ['mls10'], ciphersuites: [suiteName], extensions: [], proposals: [], credentials: ['basic', 'x509'],
 };
-
-/** Something authentic, or a key package, that would do what conversations of two do not do. */
-export class Refused extends Error {}
 
 /** A key package of one's own, with what opens a Welcome to it. */
 export interface OwnKeyPackage {
@@ -49,12 +45,6 @@ export type Opened =
   | { readonly kind: 'message'; readonly content: Bytes; readonly group: Group }
   | { readonly kind: 'commit'; readonly group: Group }
   | { readonly kind: 'ignored'; readonly group: Group };
-
-/** Whose leaves a group may have. */
-interface Members {
-  readonly own: Uint8Array;
-  readonly peer: Uint8Array;
-}
 
 /** The cipher suite, signing with an identity. */
 export class Mls {
@@ -252,43 +242,6 @@ function decodeKeyPackage(message: Uint8Array): KeyPackage {
   return decoded[0].keyPackage;
 }
 
-function configOf(members: Members): ClientConfig {
-  return watch(members).config;
-}
-
-/** A configuration that lets in only the two, and remembers why it refused: ts-mls throws one error for all. */
-function watch(members: Members) {
-  const watched = {
-    refusal: undefined as Refused | undefined,
-    refuse: (why: string): void => { watched.refusal ??= new Refused(why); },
-    config: {
-      keyPackageEqualityConfig: defaultKeyPackageEqualityConfig,
-      paddingConfig: defaultPaddingConfig,
-      keyRetentionConfig: { retainKeysForGenerations: 16, retainKeysForEpochs: epochsKept, maximumForwardRatchetSteps: 10_000 },
-      lifetimeConfig: { maximumTotalLifetime: 90n * 86_400n, validateLifetimeOnReceive: false },
-      authService: {
-        validateCredential: (_credential: unknown, key: Uint8Array) => {
-          const known = equal(key, members.own) || equal(key, members.peer);
-          if (!known) watched.refuse('a signature key that is neither one’s own nor the peer’s');
-          return Promise.resolve(known);
-        },
-      },
-    } satisfies ClientConfig,
-  };
-  return watched;
-}
-
-/** One leaf is one's own, the other is the peer's, and there is no third. */
-function checkMembers(state: ClientState, { own, peer }: Members): void {
-  const leaves = state.ratchetTree.flatMap((node, index) => (node?.nodeType === 'leaf' ? [{ index, leaf: node.leaf }] : []));
-  const mine = leaves.find(({ index }) => index === 2 * state.privatePath.leafIndex);
-  const other = leaves.find((leaf) => leaf !== mine);
-  if (leaves.length !== 2 || !mine || !other) throw new Refused('not a group of two');
-  if (!equal(mine.leaf.signaturePublicKey, own)) throw new Refused('one’s own leaf has another key');
-  if (!equal(other.leaf.signaturePublicKey, peer)) throw new Refused('the other leaf is not the peer’s');
-  if (state.groupActiveState.kind !== 'active') throw new Refused('the group was ended');
-}
-
 function encodePrivate(privateMessage: PrivateMessage): Bytes {
   return bytes(encodeMlsMessage({ version: 'mls10', wireformat: 'mls_private_message', privateMessage }));
 }
@@ -300,10 +253,6 @@ function attempt<T>(decode: () => T): T | undefined {
   } catch {
     return undefined;
   }
-}
-
-function equal(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }
 
 /** ts-mls says less of its buffers than WebCrypto asks; it makes no shared ones. */

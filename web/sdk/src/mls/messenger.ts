@@ -12,8 +12,9 @@ import type { Desk } from './ledger.js';
 import { takeProfile } from './locks.js';
 import type { Locks } from './locks.js';
 import type { MessengerClient, MessengerIdentity } from './ports.js';
-import { conversationPrefix, profileKey } from './records.js';
-import type { ConversationRecord, ProfileRecord } from './records.js';
+import { checkProfile, keyOf } from './profile.js';
+import { conversationPrefix } from './records.js';
+import type { ConversationRecord } from './records.js';
 import type { Item } from './receiving.js';
 import { safetyNumber } from './safety.js';
 import { newStanding, openStanding, standingUpdate } from './standing.js';
@@ -228,23 +229,6 @@ export class Messenger {
     const conversation = this.#conversations.get(id);
     if (conversation) this.#broadcast.tell({ type: 'conversation', conversation });
   }
-}
-
-/** A store holds one identity's profile, and says so. */
-async function checkProfile(vault: Vault, address: string): Promise<void> {
-  const profile = await vault.get<ProfileRecord>(profileKey);
-  if (!profile) {
-    const record: ProfileRecord = { format: 1, address };
-    return vault.write([[profileKey, record]]);
-  }
-  if (profile.format !== 1) throw new MessengerError('damaged', `the profile has format ${String(profile.format)}, not 1`);
-  if (profile.address !== address) throw new MessengerError('wrong_identity', 'the store holds the profile of another identity');
-}
-
-function keyOf(address: string): Uint8Array {
-  const key = decodeBase64url(address);
-  if (!key) throw new MessengerError('damaged', `${address} is no address`);
-  return key;
 }
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {

@@ -1,5 +1,6 @@
-import { Refused, parse } from './group.js';
+import { parse } from './group.js';
 import type { Group, Mls, Parsed } from './group.js';
+import { Refused } from './policy.js';
 import { entryKey, keyPackageKey } from './records.js';
 import type { EntryRecord, KeyPackageRecord } from './records.js';
 import { answered, replaced } from './standing.js';

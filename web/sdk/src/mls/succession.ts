@@ -1,7 +1,8 @@
 import { QuicproquoError } from '../errors.js';
-import { epochsKept, suiteId } from './group.js';
+import { suiteId } from './group.js';
 import type { Group } from './group.js';
 import type { Desk, Ledger } from './ledger.js';
+import { epochsKept } from './policy.js';
 import { entryKey } from './records.js';
 import type { EntryRecord } from './records.js';
 import { replaced } from './standing.js';

@@ -6,8 +6,9 @@ import type { CiphersuiteImpl, ClientState, KeyPackage, MLSMessage, Proposal, Ra
 import { defaultClientConfig } from 'ts-mls/clientConfig.js';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { Identity, MemoryIdentityStore } from '../../src/index.js';
-import { Mls, Refused, parse } from '../../src/mls/group.js';
+import { Mls, parse } from '../../src/mls/group.js';
 import type { Group, OwnKeyPackage, Parsed } from '../../src/mls/group.js';
+import { Refused } from '../../src/mls/policy.js';
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
