@@ -18,6 +18,7 @@ after(async () => {
 
 test('two people converse', async () => {
   const { ada, grace } = await pair(browser, node.origin);
+  for (const { page } of [ada, grace]) await page.locator('.connection[data-via="websocket"]').waitFor();
   await grace.say('third');
   await ada.sees('third', 'received');
   await ada.say('<b>no markup</b> & "quotes"');

@@ -1,17 +1,17 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { launch, watch } from './browser.mjs';
-import { serve } from './site.mjs';
+import { Node } from './node.mjs';
 
 let browser, site;
 
 before(async () => {
-  [browser, site] = await Promise.all([launch(), serve()]);
+  [browser, site] = await Promise.all([launch(), Node.start()]);
 });
 
 after(async () => {
   await browser?.close();
-  site?.close();
+  await site?.stop();
 });
 
 async function open(options = {}, fragment = '') {

@@ -83,7 +83,7 @@ export class Chat {
     const { entries } = conversation;
     const earlier = this.#earlier.get(peer);
     return {
-      ...this.#summary(conversation), standing: standingOf(conversation.state, conversation.problem),
+      ...this.#summary(conversation), standing: this.#standing(conversation),
       open: conversation.state !== 'closed',
       lines: linesOf([...earlier?.entries ?? [], ...entries]),
       more: earlier?.more ?? entries.length >= 500,
@@ -156,6 +156,12 @@ export class Chat {
 
   #find(peer: string): Conversation | undefined {
     return this.#messenger.conversations().find((conversation) => conversation.peer === peer);
+  }
+
+  /** What keeps a conversation from going on, unless the connection's own words say it. */
+  #standing({ state, problem }: Conversation): string | undefined {
+    const isAway = this.#client.state.status !== 'open' && problem?.code === 'unavailable';
+    return isAway ? undefined : standingOf(state, problem);
   }
 
   #summary({ peer, unread, entries }: Conversation): Summary {
