@@ -72,7 +72,7 @@ func (a *app) dial(ctx context.Context, key identity.ProofKey) (nodeservice.Node
 	if err != nil {
 		return nil, usageError{err}
 	}
-	trust, err := a.trust()
+	trust, err := a.trust(via)
 	if err != nil {
 		return nil, err
 	}
@@ -84,9 +84,16 @@ func (a *app) dial(ctx context.Context, key identity.ProofKey) (nodeservice.Node
 	return node, nil
 }
 
-// trust is TLS 1.3, with the system's certificates or those of --ca.
-func (a *app) trust() (*tls.Config, error) {
+// trust is TLS 1.3, with the system's certificates, those of --ca, or the keys of
+// --pin.
+func (a *app) trust(via server) (*tls.Config, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS13}
+	if len(a.grammar.Pin) > 0 {
+		if !via.encrypted() {
+			return nil, usageError{fmt.Errorf("--pin is for servers that speak TLS: capnps, quic and https, not %s", via.scheme)}
+		}
+		demandPins(config, a.grammar.Pin, a.grammar.CA != "")
+	}
 	if a.grammar.CA == "" {
 		return config, nil
 	}

@@ -16,16 +16,18 @@ const defaultAudience = "http://127.0.0.1:8420"
 // server is a door to a node, as --server names it.
 type server struct {
 	text    string // as configured
-	scheme  string // capnp, capnps, unix, http or https
+	scheme  string // capnp, capnps, quic, unix, http or https
 	address string // host:port, or a path for unix
 	origin  string // of http and https: what a browser would call it; else ""
 }
 
-// parseServer reads capnp://HOST:PORT, capnps://HOST:PORT, unix:PATH,
-// http://HOST[:PORT] or https://HOST[:PORT].
+// parseServer reads capnp://HOST:PORT, capnps://HOST:PORT, quic://HOST:PORT,
+// unix:PATH or unix://PATH, http://HOST[:PORT] or https://HOST[:PORT].
 func parseServer(text string) (server, error) {
-	if path, ok := strings.CutPrefix(text, "unix:"); ok && path != "" {
-		return server{text: text, scheme: "unix", address: path}, nil
+	if path, ok := strings.CutPrefix(text, "unix:"); ok {
+		if path = strings.TrimPrefix(path, "//"); path != "" {
+			return server{text: text, scheme: "unix", address: path}, nil
+		}
 	}
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || (u.Path != "" && u.Path != "/") || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
@@ -33,7 +35,7 @@ func parseServer(text string) (server, error) {
 	}
 	s := server{text: text, scheme: u.Scheme, address: strings.ToLower(u.Host)}
 	switch u.Scheme {
-	case "capnp", "capnps":
+	case "capnp", "capnps", "quic":
 		if u.Port() == "" {
 			s.address = net.JoinHostPort(strings.ToLower(u.Hostname()), "7420")
 		}
@@ -41,9 +43,14 @@ func parseServer(text string) (server, error) {
 		standard := map[string]string{"http": ":80", "https": ":443"}[u.Scheme]
 		s.origin = u.Scheme + "://" + strings.TrimSuffix(s.address, standard)
 	default:
-		return server{}, fmt.Errorf("--server %q is none of capnp, capnps, http, https and unix:PATH", text)
+		return server{}, fmt.Errorf("--server %q is none of capnp, capnps, quic, http, https and unix:PATH", text)
 	}
 	return s, nil
+}
+
+// encrypted says that the door speaks TLS.
+func (s server) encrypted() bool {
+	return s.scheme == "capnps" || s.scheme == "quic" || s.scheme == "https"
 }
 
 // local says that the door is on this machine.

@@ -4,8 +4,11 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/pem"
 	"math/big"
 	"net"
@@ -36,4 +39,15 @@ func cert(ts *testscript.TestScript, neg bool, args []string) {
 	} {
 		ts.Check(os.WriteFile(ts.MkAbs(path), pem.EncodeToMemory(block), 0o600))
 	}
+}
+
+// pinned sets PIN to what --pin takes for a certificate, and HEXPIN to the same in
+// hex: pinned cert.pem.
+func pinned(ts *testscript.TestScript, neg bool, args []string) {
+	block, _ := pem.Decode([]byte(ts.ReadFile(args[0])))
+	certificate, err := x509.ParseCertificate(block.Bytes)
+	ts.Check(err)
+	sum := sha256.Sum256(certificate.RawSubjectPublicKeyInfo)
+	ts.Setenv("PIN", "sha256:"+base64.StdEncoding.EncodeToString(sum[:]))
+	ts.Setenv("HEXPIN", "sha256:"+hex.EncodeToString(sum[:]))
 }

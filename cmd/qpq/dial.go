@@ -21,10 +21,10 @@ func (s server) dial(ctx context.Context, trust *tls.Config, key identity.ProofK
 		return s.dialHTTP(trust, key)
 	}
 	network := "tcp"
-	if s.scheme == "unix" {
-		network = "unix"
+	if s.scheme == "unix" || s.scheme == "quic" {
+		network = s.scheme
 	}
-	if s.scheme != "capnps" {
+	if !s.encrypted() {
 		trust = nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)

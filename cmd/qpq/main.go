@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -32,10 +33,11 @@ const (
 
 // commandLine is the grammar of qpq.
 type commandLine struct {
-	Server   string `default:"http://127.0.0.1:8420" placeholder:"URL" help:"The node's door: capnp://HOST:PORT, capnps://HOST:PORT (TLS), unix:PATH, http://HOST:PORT or https://HOST:PORT."`
+	Server   string `default:"http://127.0.0.1:8420" placeholder:"URL" help:"The node's door: capnp://HOST:PORT, capnps://HOST:PORT (TLS), quic://HOST:PORT, unix:PATH, http://HOST:PORT or https://HOST:PORT."`
 	State    string `default:"${state}" placeholder:"FILE" help:"Identity, token, cursors; mode 0600."`
 	Audience string `placeholder:"URL" help:"The node's public URL, which logins are signed for. Default: what this state used with this server before; the origin of --server if that is HTTP; http://127.0.0.1:8420 for a native door on this machine."`
 	CA       string `name:"ca" placeholder:"FILE" help:"Certificates (PEM) to trust instead of the system's."`
+	Pin      []pin  `name:"pin" placeholder:"sha256:DIGEST" help:"Trust the server that has this key, whoever certified it: the SHA-256 of its certificate's public key (SubjectPublicKeyInfo, as in RFC 7469), in base64 or hex. Several may be given; with --ca the certificate must be good as well."`
 	JSON     bool   `name:"json" help:"Print one JSON object a line."`
 
 	Keygen      keygenCommand      `cmd:"" help:"Make a new identity and its state file."`
@@ -51,6 +53,7 @@ type commandLine struct {
 }
 
 func main() {
+	log.SetOutput(io.Discard) // where a library advises on the system's buffers for QUIC
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	// After the first signal the next one has its usual effect: it ends the process.
 	context.AfterFunc(ctx, stop)
@@ -116,6 +119,9 @@ func report(stderr io.Writer, err error) int {
 // refusal is the error's code and sentence, and what it carries.
 func refusal(e *nodeservice.Error) string {
 	text := e.Error()
+	if other := (notPinned{}); errors.As(e, &other) {
+		text += ": " + other.Error()
+	}
 	if e.Head != nil {
 		text += fmt.Sprintf(" (head is %d)", *e.Head)
 	}

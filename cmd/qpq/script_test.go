@@ -61,6 +61,7 @@ func TestScripts(t *testing.T) {
 			"mode":   mode,
 			"metric": metric,
 			"cert":   cert,
+			"pinned": pinned,
 			"hold":   hold,
 			"closed": closed,
 		},
@@ -87,8 +88,8 @@ func setUp(env *testscript.Env) error {
 	return nil
 }
 
-// ready waits until the node of $QPQD_DATA_DIR is ready, and sets HTTP, RPC and
-// OPS to its addresses, and TRUSTED to the host and port for gateways.
+// ready waits until the node of $QPQD_DATA_DIR is ready, and sets HTTP, RPC, OPS and
+// QUIC to its addresses, and TRUSTED to the host and port for gateways.
 func ready(ts *testscript.TestScript, neg bool, args []string) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -97,6 +98,7 @@ func ready(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("HTTP", addresses.HTTP)
 	ts.Setenv("RPC", addresses.RPC)
 	ts.Setenv("OPS", addresses.Ops)
+	ts.Setenv("QUIC", addresses.QUIC)
 	_, trusted, _ := strings.Cut(addresses.TrustedRPC, "://")
 	ts.Setenv("TRUSTED", trusted)
 }

@@ -25,6 +25,7 @@ type config struct {
 	OpsListen         string `group:"Doors" default:"127.0.0.1:9420" placeholder:"HOST:PORT" help:"Where metrics listen, and on loopback pprof; no token is asked for; empty: nowhere."`
 	TLSCert           string `group:"Doors" name:"tls-cert" placeholder:"FILE" help:"Certificate chain (PEM) of both doors, which then speak TLS 1.3 only; read again when it changes."`
 	TLSKey            string `group:"Doors" name:"tls-key" placeholder:"FILE" help:"Private key (PEM) of --tls-cert; read again when it changes."`
+	QUIC              toggle `group:"Doors" name:"quic" default:"on" placeholder:"on|off" help:"With --tls-cert: whether native clients may come over QUIC as well, to the same port number of UDP as --rpc-listen's of TCP."`
 	InsecurePlaintext bool   `group:"Doors" help:"Listen beyond loopback without TLS: whoever sees the network can take tokens and act for their owners."`
 	PublicURL         string `group:"Doors" name:"public-url" placeholder:"URL" help:"Origin that clients dial and sign for, e.g. https://chat.example.org: issuer and audience of our tokens. Default: the HTTP listener's own."`
 

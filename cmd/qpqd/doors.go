@@ -19,6 +19,7 @@ import (
 type doors struct {
 	http listener
 	rpc  listener // nil: none
+	quic *udpDoor // the native door's other transport; nil: none
 	gate listener // for gateways that stand apart; nil: none
 	ops  listener // nil: none
 
@@ -68,6 +69,9 @@ func (d *doors) encrypt(c *config, log *slog.Logger) error {
 	}
 	d.http = tls.NewListener(d.http, certificate.config("h2", "http/1.1"))
 	if d.rpc != nil && d.rpc.Addr().Network() != "unix" {
+		if d.quic, err = listenUDP(c, d.rpc.Addr(), certificate); err != nil {
+			return err
+		}
 		d.rpc = tls.NewListener(noderpc.WatchEnds(d.rpc), certificate.config())
 	}
 	if d.gate != nil && d.gate.Addr().Network() != "unix" {
@@ -141,6 +145,9 @@ func (d *doors) addresses() map[string]string {
 			all["rpc"] = "unix:" + d.rpc.Addr().String()
 		}
 	}
+	if d.quic != nil {
+		all["quic"] = "quic://" + d.quic.socket.LocalAddr().String()
+	}
 	if d.gate != nil {
 		all["trusted_rpc"] = d.scheme("capnp") + "://" + d.gate.Addr().String()
 		if d.gate.Addr().Network() == "unix" {
@@ -163,7 +170,7 @@ func (d *doors) scheme(plain string) string {
 // attributes are addresses for the log.
 func (d *doors) attributes() (attributes []any) {
 	all := d.addresses()
-	for _, name := range []string{"http", "rpc", "trusted_rpc", "ops", "public_url"} {
+	for _, name := range []string{"http", "rpc", "quic", "trusted_rpc", "ops", "public_url"} {
 		if all[name] != "" {
 			attributes = append(attributes, name, all[name])
 		}
@@ -173,6 +180,9 @@ func (d *doors) attributes() (attributes []any) {
 
 // close closes the listeners; the servers may have done so before.
 func (d *doors) close() (err error) {
+	if d.quic != nil {
+		_ = d.quic.socket.Close() // by its server, most often
+	}
 	for _, ln := range []listener{d.http, d.rpc, d.gate, d.ops} {
 		if ln == nil {
 			continue

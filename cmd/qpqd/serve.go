@@ -31,6 +31,7 @@ func (s *serveCommand) Run(ctx context.Context, std streams) error {
 		return usageError{err}
 	}
 	n := &node{cfg: &s.config, log: slog.New(slog.NewTextHandler(std.err, &slog.HandlerOptions{Level: s.LogLevel}))}
+	slog.SetDefault(n.log) // for libraries that log by themselves, as QUIC's does
 	err := n.start(ctx, std.err)
 	if err == nil {
 		err = n.run(ctx)
@@ -174,6 +175,11 @@ func (n *node) run(ctx context.Context) error {
 	parts.Go(func() error { return serveHTTP(n.http, n.doors.http) })
 	if n.doors.rpc != nil {
 		parts.Go(func() error { return n.rpc.Serve(context.WithoutCancel(ctx), n.doors.rpc) })
+	}
+	if n.doors.quic != nil {
+		parts.Go(func() error {
+			return n.rpc.ServeQUIC(context.WithoutCancel(ctx), n.doors.quic.socket, n.doors.quic.tls)
+		})
 	}
 	if n.doors.gate != nil {
 		parts.Go(func() error { return n.rpc.ServeTrusted(context.WithoutCancel(ctx), n.doors.gate) })

@@ -25,6 +25,7 @@ type Addresses struct {
 	Ops       string `json:"ops"`
 	PublicURL string `json:"public_url"`
 
+	QUIC       string `json:"quic"`        // the native door's other transport
 	TrustedRPC string `json:"trusted_rpc"` // for gateways that stand apart
 }
 
