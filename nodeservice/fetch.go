@@ -105,10 +105,11 @@ func (s *session) keep(ctx context.Context, req FetchRequest, q Queue, now UnixM
 	if err != nil {
 		return Page{}, err
 	}
-	page := pageOf(after, stored)
-	if req.After == 0 {
-		page.ackedThrough(after)
+	if req.After > 0 {
+		return pageOf(after, stored), nil
 	}
+	page := pageOf(max(after, stored.Acked), stored) // acknowledged meanwhile: no gap to whoever named no place
+	page.ackedThrough(after)
 	return page, nil
 }
 

@@ -387,3 +387,17 @@ func TestAWaitIsWokenByWhatIsGivenBack(t *testing.T) {
 		})
 	}
 }
+
+func TestReaderThatNamesNoPlaceIsToldNoGapOfWhatWasAcknowledgedMeanwhile(t *testing.T) {
+	m := newMailbox(t, 6)
+	var c nodeservice.Consumer
+	defer c.Close()
+	m.has(m.drain(&c, 2), 1, 2)
+	if err := m.bob.Ack(t.Context(), nodeservice.AckRequest{Channel: m.id, Through: 4}); err != nil {
+		t.Fatal(err)
+	}
+	page := m.has(m.fetch(nodeservice.FetchRequest{Consumer: &c}), 5, 6)
+	if page.Gap != nil || page.Acked != 4 {
+		t.Errorf("gap %+v, acked %d; want none, and 4", page.Gap, page.Acked)
+	}
+}

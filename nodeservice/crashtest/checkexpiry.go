@@ -1,6 +1,10 @@
 package crashtest
 
-import "github.com/quicproquo/node/nodeservice"
+import (
+	"fmt"
+
+	"github.com/quicproquo/node/nodeservice"
+)
 
 // expired says whether a letter that was received at a moment had expired by
 // another. Both are the node's and its clients' clock, which is one: that of the
@@ -31,12 +35,24 @@ func (l *lineCheck) isFloor(op *Op, at seq) bool {
 	return s.from != op.Who && l.expired(s.received, op.Until)
 }
 
+// fate is what is known of a seq, for whoever has to find out what went wrong.
+func (l *lineCheck) fate(op *Op, at seq) string {
+	letter, known := l.bySeq[at]
+	if !known {
+		author, named := l.author[at]
+		return fmt.Sprintf("nobody knows the letter; a page said that it is of %d: %v", author, named)
+	}
+	s := l.letters[letter]
+	left := s.received.Add(l.history.retention).Time().Sub(op.Until.Time())
+	return fmt.Sprintf("a letter of %d, received at %d, with %v left when the page had come", s.from, s.received, left)
+}
+
 // floor holds a page's floor to the letters that must have expired, and to those
 // that can have.
 func (l *lineCheck) floor(op *Op) {
 	p := op.Page
 	if p.Floor != 0 && (p.Floor <= p.Acked || p.Floor > p.Head || !l.isFloor(op, p.Floor)) {
-		l.violated(RuleExpiry, op, "floor %d, acked %d: that has not expired", p.Floor, p.Acked)
+		l.violated(RuleExpiry, op, "floor %d, acked %d: that has not expired (%s)", p.Floor, p.Acked, l.fate(op, p.Floor))
 	}
 	for at, letter := range l.bySeq {
 		s := l.letters[letter]
