@@ -728,9 +728,9 @@ export interface components {
             content?: never;
         };
         /**
-         * @description A WebSocket. Its close codes say whether to come back: 1000 and 1001 it is over, 1008 policy,
-         *     1009 a frame was too big, 1011 the node failed, 1012 the node restarts (come back after a
-         *     jittered delay), 4400 bad frame, 4401 token, 4403 origin or policy, 4404 channel, 4408 nothing
+         * @description A WebSocket. Its close codes say whether to come back: 1000 it is over, 1001 somebody in
+         *     between goes away (come back), 1008 policy, 1009 a frame was too big, 1011 the node failed,
+         *     1012 the node restarts (come back after a jittered delay), 4400 bad frame, 4401 token, 4403 origin or policy, 4404 channel, 4408 nothing
          *     was heard for 60 s, 4429 limits. The reason is `code: detail`.
          */
         SwitchingProtocols: {
