@@ -29,7 +29,8 @@ func (l *lineCheck) mayCome(op *Op, m Delivered) {
 func (l *lineCheck) isFloor(op *Op, at seq) bool {
 	letter, known := l.bySeq[at]
 	if !known {
-		return l.history.retention > 0 && l.author[at] != op.Who
+		author, named := l.author[at]
+		return l.history.retention > 0 && (!named || author != op.Who)
 	}
 	s := l.letters[letter]
 	return s.from != op.Who && l.expired(s.received, op.Until)
@@ -40,7 +41,7 @@ func (l *lineCheck) fate(op *Op, at seq) string {
 	letter, known := l.bySeq[at]
 	if !known {
 		author, named := l.author[at]
-		return fmt.Sprintf("nobody knows the letter; a page said that it is of %d: %v", author, named)
+		return fmt.Sprintf("nobody knows the letter; a page said that it is of %d: %t", author, named)
 	}
 	s := l.letters[letter]
 	left := s.received.Add(l.history.retention).Time().Sub(op.Until.Time())
