@@ -2,11 +2,13 @@ package node_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -19,6 +21,8 @@ import (
 	"github.com/quicproquo/node/nodeservice/noderpc"
 	"github.com/quicproquo/node/nodeservice/nodetest"
 	"github.com/quicproquo/node/nodeservice/pebblestore"
+	"github.com/quicproquo/node/nodeservice/redisstore"
+	"github.com/quicproquo/node/nodeservice/redisstore/redistest"
 	"github.com/quicproquo/node/nodeservice/storetest/model"
 	"github.com/quicproquo/node/openapi/openapitest"
 )
@@ -48,6 +52,40 @@ func TestBehaviours(t *testing.T) {
 				Needs: nodetest.Native, Run: answersByVersion},
 		)...,
 	)
+}
+
+// TestBehavioursOnRedis tries them on one server and on a cluster of three shards,
+// at the core: what an engine could spoil does not depend on the door.
+func TestBehavioursOnRedis(t *testing.T) {
+	leaks := goleak.IgnoreCurrent()
+	t.Cleanup(func() { goleak.VerifyNone(t, leaks) })
+	nodetest.Run(t,
+		[]nodetest.Door{{Name: "direct", Serve: direct, Has: nodetest.Drain | nodetest.Legacy | nodetest.Recipient |
+			nodetest.MaxBytes | nodetest.Window | nodetest.Origins | nodetest.Held | nodetest.Proofs}},
+		[]nodetest.Engine{
+			{Name: "redis", Open: onRedis(t, redistest.Start(t).URL())},
+			{Name: "redis cluster", Open: onRedis(t, redistest.StartCluster(t, 0).URL())},
+		},
+	)
+}
+
+// onRedis opens stores that share a Redis and a connection pool, each with keys of
+// its own.
+func onRedis(t *testing.T, url string) func(*testing.T) nodeservice.Store {
+	client, err := redisstore.Connect(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { closing(t, client) })
+	var opened atomic.Int64
+	return func(t *testing.T) nodeservice.Store {
+		store, err := redisstore.Open(t.Context(), redisstore.Config{Client: client, Namespace: fmt.Sprintf("n%d", opened.Add(1))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { closing(t, store) })
+		return store
+	}
 }
 
 func openModel(t *testing.T) nodeservice.Store {
