@@ -28,7 +28,7 @@ node() { # its name and the last digit of its ports
 	bin/qpqd serve --store redis --redis-url redis://127.0.0.1:6399 --shared-limits \
 		--public-url http://127.0.0.1:8420 --data-dir "$dir/$1" --audit-file "$dir/$1.audit" \
 		--http-listen "127.0.0.1:842$2" --rpc-listen "127.0.0.1:742$2" --ops-listen "127.0.0.1:942$2" \
-		2> >(sed -u "s/^/$1: /" >&2) &
+		2> >(trap '' INT; exec sed -u "s/^/$1: /" >&2) &
 	pids+=($!)
 }
 node a 0
