@@ -70,13 +70,13 @@ test('a link begins a conversation, and leads back to it', async () => {
   await ada.page.goto(link);
   await ada.page.getByRole('dialog', { name: 'Talk with Grace?' }).waitFor();
   await ada.page.keyboard.press('Enter'); // the button has the focus
-  await ada.page.getByRole('log', { name: 'Messages with Grace' }).waitFor();
+  await ada.page.getByRole('textbox', { name: 'Message to Grace' }).waitFor();
   await ada.say('by your link');
   await grace.open('Ada');
   await grace.sees('by your link');
   await ada.page.goto(`${node.origin}/#/`);
   await ada.page.goto(link);
-  await ada.page.getByRole('log', { name: 'Messages with Grace' }).waitFor();
+  await ada.page.getByRole('textbox', { name: 'Message to Grace' }).waitFor();
   assert.equal(await ada.page.getByRole('dialog').count(), 0);
   await ada.leave();
   await grace.leave();
@@ -98,7 +98,7 @@ test('the keyboard alone is enough', async () => {
   await page.keyboard.insertText(link);
   await tabTo('Start conversation');
   await page.keyboard.press('Enter');
-  await page.getByRole('log').waitFor();
+  await page.getByRole('textbox', { name: 'Message to Grace' }).waitFor();
   await tabTo('Message to Grace');
   await page.keyboard.type('by hand');
   await page.keyboard.press('Enter');
@@ -158,3 +158,23 @@ test('what goes wrong is said in plain sentences', async () => {
   await ada.page.getByText('its owner has to open this chat once').waitFor();
   await ada.leave();
 });
+
+const small = ['--max-payload', '2000B', '--queue-messages', '3'];
+
+test('what the node will never take is said, and can be removed', () => Node.with(small, async (node) => {
+  const { ada, grace } = await pair(browser, node.origin, { expected: /^(409|413) for .*messages$|status of (409|413)/ });
+  await ada.say('x'.repeat(3000));
+  const failed = ada.page.locator('.bubble[data-delivery="failed"]');
+  await failed.getByText('Not sent').waitFor();
+  await failed.getByRole('button', { name: 'Remove' }).click();
+  await failed.waitFor({ state: 'detached' });
+  await grace.page.close();
+  for (let i = 0; i < 5; i++) await ada.say(`into a full mailbox ${i}`);
+  await ada.page.getByText('The other mailbox is full.').waitFor();
+  const back = await grace.openTab();
+  await back.open('Ada');
+  await back.sees('into a full mailbox 4');
+  await ada.sees('into a full mailbox 4', 'sent');
+  await ada.leave();
+  await back.leave();
+}));

@@ -53,6 +53,24 @@ test('two hundred messages each way at once, with commits among them, are one tr
   await ada.page.reload();
   await ada.sees('Grace 199');
   assert.deepEqual(await ada.transcript(), transcript);
+  await readBack(ada, transcript);
   await ada.leave();
   await grace.leave();
 });
+
+/** Writes on until the beginning is no longer shown, and asks for it. */
+async function readBack(person, before) {
+  const later = Array.from({ length: 120 }, (_, i) => `later ${i}`);
+  await person.page.evaluate((texts) => {
+    const field = document.querySelector('.composer textarea');
+    for (const text of texts) {
+      field.value = text;
+      field.form.requestSubmit();
+    }
+  }, later);
+  await person.sees('later 119', 'sent');
+  assert.ok(!(await person.transcript()).includes('me: first'));
+  await person.page.getByRole('button', { name: 'Show earlier messages' }).click();
+  await person.sees('first');
+  assert.deepEqual(await person.transcript(), [...before, ...later.map((text) => `me: ${text}`)]);
+}

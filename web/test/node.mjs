@@ -34,6 +34,16 @@ export class Node {
     return node;
   }
 
+  /** Runs with a node of its own, which ends whatever comes. */
+  static async with(flags, run) {
+    const node = await Node.start(...flags);
+    try {
+      await run(node);
+    } finally {
+      await node.stop();
+    }
+  }
+
   /** Dies as in a power cut. */
   async kill() {
     await this.#end('SIGKILL');
@@ -50,7 +60,7 @@ export class Node {
   }
 
   async #run(address) {
-    const flags = ['serve', '--data-dir', this.dataDir, '--http-listen', address, '--rpc-listen', '', '--ops-listen', ''];
+    const flags = ['serve', '--data-dir', this.dataDir, '--http-listen', address, '--rpc-listen', '', '--ops-listen', '', '--min-free', '0%'];
     this.#process = spawn(this.#binary, [...flags, ...this.#flags], { stdio: ['ignore', 'ignore', 'pipe'] });
     const said = [];
     for await (const line of createInterface(this.#process.stderr)) {

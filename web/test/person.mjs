@@ -73,7 +73,7 @@ export class Person {
   /** Opens a conversation of the list. */
   async open(name) {
     await this.page.getByRole('navigation').getByRole('link', { name }).click();
-    await this.page.getByRole('log').waitFor();
+    await this.page.getByRole('textbox', { name: /^Message to/ }).waitFor();
   }
 
   async say(text) {

@@ -14,17 +14,7 @@ after(async () => {
   await browser?.close();
 });
 
-/** Runs with a node of these flags, whatever comes. */
-async function withNode(flags, run) {
-  const node = await Node.start(...flags);
-  try {
-    await run(node);
-  } finally {
-    await node.stop();
-  }
-}
-
-test('a node dies in mid-conversation, and nothing is lost or doubled', () => withNode([], async (node) => {
+test('a node dies in mid-conversation, and nothing is lost or doubled', () => Node.with([], async (node) => {
   const { ada, grace } = await pair(browser, node.origin, { expected: outage });
   for (let i = 0; i < 8; i++) {
     await Promise.all([ada.say(`ada ${i}`), grace.say(`grace ${i}`)]);
@@ -50,7 +40,7 @@ test('a node dies in mid-conversation, and nothing is lost or doubled', () => wi
   await grace.leave();
 }));
 
-test('what is written without a connection survives the tab', () => withNode([], async (node) => {
+test('what is written without a connection survives the tab', () => Node.with([], async (node) => {
   const { ada, grace } = await pair(browser, node.origin, { expected: outage });
   await ada.context.setOffline(true);
   await ada.say('written on a train');
@@ -66,7 +56,7 @@ test('what is written without a connection survives the tab', () => withNode([],
   await grace.leave();
 }));
 
-test('tokens expire under a live stream, which nobody notices', () => withNode(['--token-ttl', '3s'], async (node) => {
+test('tokens expire under a live stream, which nobody notices', () => Node.with(['--token-ttl', '3s'], async (node) => {
   const { ada, grace } = await pair(browser, node.origin);
   await ada.page.evaluate(() => {
     window.states = new Set();
@@ -99,7 +89,7 @@ const withoutSockets = (page) => page.addInitScript(() => {
   };
 });
 
-test('where WebSockets are blocked, server-sent events carry the conversation', () => withNode([], async (node) => {
+test('where WebSockets are blocked, server-sent events carry the conversation', () => Node.with([], async (node) => {
   const { ada, grace } = await pair(browser, node.origin, { prepare: withoutSockets });
   for (const { page } of [ada, grace]) await page.locator('.connection[data-via="sse"]').waitFor();
   await ada.say('by another way');
@@ -110,7 +100,7 @@ test('where WebSockets are blocked, server-sent events carry the conversation', 
   await grace.leave();
 }));
 
-test('where all streams are blocked, asking again and again does', () => withNode([], async (node) => {
+test('where all streams are blocked, asking again and again does', () => Node.with([], async (node) => {
   const prepare = async (page) => {
     await withoutSockets(page);
     await page.route('**/v1/stream', (route) => route.fulfill({ status: 403, contentType: 'text/html', body: 'Not in this office.' }));
@@ -130,7 +120,7 @@ test('a node without logins, or of another name, is an error that says so', asyn
     [['--self-login', 'off'], /does not allow this.*log/],
     [['--public-url', 'https://chat.example.org'], /does not allow this.*https:\/\/chat\.example\.org/],
   ]) {
-    await withNode(flags, async (node) => {
+    await Node.with(flags, async (node) => {
       const context = await browser.newContext();
       const page = await context.newPage();
       await page.goto(node.origin);
@@ -152,7 +142,7 @@ async function call(person, path, init = {}) {
   return answer.json();
 }
 
-test('what expired before it was read is a gap that is told', () => withNode(['--retention-messages', '2s', '--sweep-every', '100ms', '--rate-identity', '0', '--rate-address', '0'], async (node) => {
+test('what expired before it was read is a gap that is told', () => Node.with(['--retention-messages', '2s', '--sweep-every', '100ms', '--rate-identity', '0', '--rate-address', '0'], async (node) => {
   const { ada, grace } = await pair(browser, node.origin);
   await grace.page.close();
   await ada.say('too late');
@@ -170,7 +160,7 @@ test('what expired before it was read is a gap that is told', () => withNode(['-
   await later.leave();
 }));
 
-test('what cannot be read is told, and the conversation goes on', () => withNode([], async (node) => {
+test('what cannot be read is told, and the conversation goes on', () => Node.with([], async (node) => {
   const { ada, grace } = await pair(browser, node.origin);
   const { channels: [channel] } = await call(ada, '/v1/channels');
   const body = new TextEncoder().encode('this is no MLS message');

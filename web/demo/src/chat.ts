@@ -1,13 +1,16 @@
 import { Client, Identity } from '@quicproquo/client';
 import { IndexedDBStore, Messenger } from '@quicproquo/client/mls';
-import type { Conversation, Entry } from '@quicproquo/client/mls';
+import type { Conversation } from '@quicproquo/client/mls';
 import type { Book, Contact } from './book.js';
 import { pack } from './envelope.js';
+import { History } from './history.js';
 import { claimedName, lastOf, linesOf } from './lines.js';
 import { shortAddress } from './link.js';
 import type { Invitation } from './link.js';
 import type { Overview, Profile, Summary, Talk } from './model.js';
 import { sentenceOf, standingOf } from './sentences.js';
+
+const held = 500; // entries of a conversation that a messenger has at hand
 
 export interface ChatOptions {
   readonly book: Book;
@@ -26,8 +29,8 @@ export class Chat {
   readonly #messenger: Messenger;
   /** By address; owned by this tab while it has the profile. */
   readonly #contacts: Map<string, Contact>;
-  /** What was read back of conversations, by address: entries before those that the messenger holds. */
-  readonly #earlier = new Map<string, { entries: Entry[]; more: boolean }>();
+  /** The conversations that were read back, by address: the messenger holds the latest entries only. */
+  readonly #histories = new Map<string, History>();
   /** Static after `onChange`, which the screen calls once. */
   #changed: () => void = () => {};
   #stopped: (problem: Error | undefined) => void = () => {};
@@ -80,13 +83,13 @@ export class Chat {
   talk(peer: string): Talk | undefined {
     const conversation = this.#find(peer);
     if (!conversation) return undefined;
-    const { entries } = conversation;
-    const earlier = this.#earlier.get(peer);
+    const history = this.#histories.get(peer);
+    history?.add(conversation.entries);
     return {
       ...this.#summary(conversation), standing: this.#standing(conversation),
       open: conversation.state !== 'closed',
-      lines: linesOf([...earlier?.entries ?? [], ...entries]),
-      more: earlier?.more ?? entries.length >= 500,
+      lines: linesOf(history?.with(conversation.entries) ?? conversation.entries),
+      more: history?.more ?? conversation.entries.length >= held,
     };
   }
 
@@ -106,11 +109,11 @@ export class Chat {
   /** Reads back what is older than what is shown. */
   async showEarlier(peer: string): Promise<void> {
     const conversation = this.#find(peer);
-    const known = this.#earlier.get(peer)?.entries ?? [];
-    const first = [...known, ...conversation?.entries ?? []].find((entry) => entry.seq !== undefined)?.seq;
-    if (!conversation || first === undefined) return;
-    const entries = await conversation.earlier(first, 200);
-    this.#earlier.set(peer, { entries: [...entries, ...known], more: entries.length === 200 });
+    if (!conversation) return;
+    const history = this.#histories.get(peer) ?? new History();
+    history.add(conversation.entries);
+    await history.readBack(conversation);
+    this.#histories.set(peer, history);
     this.#changed();
   }
 

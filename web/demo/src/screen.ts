@@ -38,6 +38,7 @@ export class Screen {
 
   /** To be called once the screen is on the page. */
   begin(): void {
+    this.#shell.focus();
     this.#follow();
   }
 

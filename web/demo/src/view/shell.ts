@@ -28,7 +28,7 @@ export class ShellView {
     this.#actions = actions;
     this.element = h('div', { class: 'shell' },
       h('header', { class: 'me' },
-        h('h1', { class: 'wordmark' }, mark(), 'quicproquo'),
+        h('h1', { class: 'wordmark', tabindex: '-1' }, mark(), 'quicproquo'),
         this.#connection.element, this.#connection.trouble,
         h('div', { class: 'profile' }, avatar(first.address), h('h2', {}, first.profile.name),
           h('button', { type: 'button', class: 'quiet', onclick: actions.leave }, 'Switch')),
@@ -36,6 +36,11 @@ export class ShellView {
           h('button', { type: 'button', class: 'primary', onclick: actions.startConversation }, icon('plus'), 'New conversation'),
           h('button', { type: 'button', onclick: actions.showAddress }, icon('qr'), 'My address'))),
       h('main', {}, this.#list.element, this.#place));
+  }
+
+  /** Gives the focus to the beginning, for those who go on from there by keyboard. */
+  focus(): void {
+    this.element.querySelector('h1')?.focus();
   }
 
   update(overview: Overview, talk: Talk | undefined): void {

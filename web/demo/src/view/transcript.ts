@@ -84,10 +84,9 @@ function rowOf(first: Placed, actions: TranscriptActions): Row<Placed> {
   };
 }
 
-const deliveries: Record<Exclude<DeliveryState, 'received'>, readonly [IconName, string]> = {
+const deliveries: Record<Exclude<DeliveryState, 'received' | 'failed'>, readonly [IconName, string]> = {
   queued: ['clock', 'Waiting to be sent'],
   sent: ['check', 'Sent'],
-  failed: ['alert', 'Not sent'],
 };
 
 class TextRow {
@@ -109,8 +108,8 @@ class TextRow {
     this.#time.title = momentOf(at);
     this.#time.textContent = timeOf(at);
     this.element.dataset['delivery'] = delivery;
-    if (delivery !== 'received') this.#mark.replaceChildren(icon(...deliveries[delivery]));
-    if (delivery === 'failed') this.#mark.append('Not sent: the node does not take it', this.#discard);
+    if (delivery === 'failed') this.#mark.replaceChildren(icon('alert'), 'Not sent: the node does not take it', this.#discard);
+    else if (delivery !== 'received') this.#mark.replaceChildren(icon(...deliveries[delivery]));
   }
 }
 
