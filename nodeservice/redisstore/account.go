@@ -78,7 +78,6 @@ type reservation struct {
 var (
 	reserveScript = newScript(changes, "reserve")
 	settleScript  = newScript(makesRoom, "settle")
-	heldScript    = newScript(makesRoom, "line", "held")
 )
 
 func (s *Store) accountKey(a ns.Account) string {
@@ -167,106 +166,6 @@ func (s *Store) settle(ctx context.Context, room reservation, appended appendedT
 func (s *Store) note(ctx context.Context, a ns.Account, token string, q queueEntry, version uint64, bytes any) (fields int64, err error) {
 	answer, err := s.run(ctx, settleScript, []string{s.accountKey(a)}, token, string(q), version, bytes)
 	return only(answer, err)
-}
-
-// audit compares an account's notes, and its reservations that ran out, with the
-// queues. Two audits at a time are enough for a node: they read much.
-func (s *Store) audit(ctx context.Context, a ns.Account, now ns.UnixMilli) error {
-	select {
-	case s.audits <- struct{}{}:
-	case <-ctx.Done():
-		return unavailable(ctx.Err())
-	}
-	defer func() { <-s.audits }()
-	var cursor uint64
-	for {
-		fields, next, err := s.client.HScan(ctx, s.accountKey(a), cursor, "", 256).Result()
-		if err != nil {
-			return asStoreError(err)
-		}
-		if err := s.auditFields(ctx, a, fields, now); err != nil {
-			return err
-		}
-		if cursor = next; cursor == 0 {
-			return nil
-		}
-	}
-}
-
-// auditSome compares a few notes with the queues; which ones is left to chance.
-func (s *Store) auditSome(ctx context.Context, a ns.Account, n int) error {
-	fields, err := s.client.HRandFieldWithValues(ctx, s.accountKey(a), n).Result()
-	if err != nil {
-		return asStoreError(err)
-	}
-	flat := make([]string, 0, 2*len(fields))
-	for _, f := range fields {
-		flat = append(flat, f.Key, f.Value)
-	}
-	return s.auditFields(ctx, a, flat, math.MinInt64) // expires nothing: there is no clock to tell
-}
-
-// owed is a note or a reservation to compare with its queue.
-type owed struct {
-	queue queueEntry
-	token string // of a reservation that ran out; "": a note
-}
-
-// auditFields compares some fields of an account with what they are about.
-func (s *Store) auditFields(ctx context.Context, a ns.Account, fields []string, now ns.UnixMilli) error {
-	var all []owed
-	var looks []question
-	for i := 0; i+1 < len(fields); i += 2 {
-		o, err := s.auditField(ctx, a, fields[i], fields[i+1], now)
-		if err != nil {
-			return err
-		}
-		if o.queue == "" {
-			continue
-		}
-		line := o.queue.line()
-		base := s.lineBase(line)
-		all = append(all, o)
-		looks = append(looks, question{base + string(keyLine) + string(line[:]),
-			[]any{base, line[:], a[:], o.queue.recipient(), int64(now)}})
-	}
-	seen, err := s.runAll(ctx, heldScript, looks)
-	if err != nil {
-		return err
-	}
-	notes := make([]question, len(all))
-	for i, o := range all {
-		version, bytes := seen[i].count(), seen[i].count()
-		if err := seen[i].done(); err != nil {
-			return asStoreError(err)
-		}
-		notes[i] = question{s.accountKey(a), []any{o.token, string(o.queue), version, bytes}}
-	}
-	_, err = s.runAll(ctx, settleScript, notes)
-	return err
-}
-
-// auditField says which queue a field is about, if any. What is about a channel's
-// creation is settled at once.
-func (s *Store) auditField(ctx context.Context, a ns.Account, field, value string, now ns.UnixMilli) (o owed, err error) {
-	switch field[:min(1, len(field))] {
-	case "q":
-		o.queue = queueEntry(field[1:])
-	case "r":
-		var until ns.UnixMilli
-		if until, o.queue, err = decodeReservation(value); err != nil || until > now {
-			return owed{}, asStoreError(err)
-		}
-		o.token = field[1:]
-	case "n":
-		return owed{}, s.auditChannel(ctx, a, field[1:], value, now)
-	default:
-		return owed{}, nil
-	}
-	if len(o.queue) <= len(lineName{}) {
-		return owed{}, internal(fmt.Errorf("%w: a note of an account", errCorrupt))
-	}
-	return o, nil
 }
 
 func decodeReservation(value string) (until ns.UnixMilli, queue queueEntry, err error) {

@@ -273,3 +273,29 @@ func TestCallsWhoseAnswerIsLostAreDoneOnce(t *testing.T) {
 	stock, err := store.KeyPackageStock(ctx, bob, someTime)
 	must("one package left", len(stock) == 1 && stock[0].OneTime == 1, err)
 }
+
+// TestNotesOfEmptyQueuesDoNotPileUp sends to many, who all take what they got.
+func TestNotesOfEmptyQueuesDoNotPileUp(t *testing.T) {
+	const recipients = 400
+	store := node(t, redistest.Start(t), "", nil)
+	req := note(ns.ChannelID{}, ns.Identity{}, make([]byte, 10), "")
+	for n := range uint64(recipients) {
+		req.Queue.Recipient = person(n)
+		if appended, err := store.Append(t.Context(), req); err != nil || appended.Seq != 1 {
+			t.Fatalf("append: %+v, %v", appended, err)
+		}
+		if _, err := store.Ack(t.Context(), ns.Ack{Queue: req.Queue, Through: 1, Now: someTime}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fields, err := store.client.HLen(t.Context(), store.accountKey(req.Account)).Result()
+	if err != nil || fields > 2*manyNotes {
+		t.Errorf("an account that has nothing undelivered notes %d queues, %v", fields, err)
+	}
+	req.Quota.AccountBytes = 25
+	for _, want := range []ns.AppendOutcome{ns.AppendStored, ns.AppendStored, ns.AppendOverQuota} {
+		if appended, err := store.Append(t.Context(), req); err != nil || appended.Outcome != want {
+			t.Errorf("under a quota: %+v, %v; want outcome %d", appended, err, want)
+		}
+	}
+}
