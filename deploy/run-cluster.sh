@@ -7,8 +7,9 @@ dir=var/cluster
 mkdir -p "$dir/redis"
 ${GO:-go} build -o bin/qpqd ./cmd/qpqd
 
-# Ctrl-C reaches the terminal's whole group at once. The nodes end at it by
-# themselves; Redis must outlive them, and so has a session of its own.
+# Ctrl-C reaches the terminal's whole group at once, and a second signal ends a node
+# without grace. So nodes and Redis have sessions of their own, and finish ends them,
+# Redis last.
 pids=()
 finish() {
 	trap '' INT TERM
@@ -25,7 +26,7 @@ trap finish EXIT
 trap 'exit 0' INT TERM
 
 node() { # its name and the last digit of its ports
-	bin/qpqd serve --store redis --redis-url redis://127.0.0.1:6399 --shared-limits \
+	setsid bin/qpqd serve --store redis --redis-url redis://127.0.0.1:6399 --shared-limits \
 		--public-url http://127.0.0.1:8420 --data-dir "$dir/$1" --audit-file "$dir/$1.audit" \
 		--http-listen "127.0.0.1:842$2" --rpc-listen "127.0.0.1:742$2" --ops-listen "127.0.0.1:942$2" \
 		2> >(trap '' INT; exec sed -u "s/^/$1: /" >&2) &
