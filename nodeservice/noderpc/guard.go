@@ -43,7 +43,6 @@ type guard struct {
 	mu        sync.Mutex
 	questions map[uint32]*question // guarded by mu: those of the peer that it has not finished
 	calls     int                  // guarded by mu: of them, without a Return
-	cancelled map[*question]bool   // guarded by mu: of those, finished already
 	idle      chan struct{}        // guarded by mu: closed when calls is next 0; nil: nobody waits
 }
 
@@ -58,7 +57,7 @@ type question struct {
 
 func newGuard(maxCalls int, hold time.Duration, closed <-chan struct{}, a *arrivals) *guard {
 	return &guard{maxCalls: maxCalls, hold: hold, closed: closed, arrivals: a,
-		questions: make(map[uint32]*question), cancelled: make(map[*question]bool)}
+		questions: make(map[uint32]*question)}
 }
 
 // receive inspects a message before the runtime sees it, and may hold it back.
@@ -113,6 +112,9 @@ func (g *guard) receiveCall(msg rpccp.Message) error {
 		promised, err := target.PromisedAnswer()
 		if err != nil {
 			return err
+		}
+		if promised.QuestionId() == call.QuestionId() { // which the runtime would take for one under way
+			return fmt.Errorf("%w: a call on its own answer", errProtocol)
 		}
 		if err := g.await(promised); err != nil {
 			return err
@@ -192,23 +194,10 @@ func (g *guard) close(id uint32) *question {
 	}
 	if !q.returned {
 		q.finished = true
-		g.cancelled[q] = true
 		return nil
 	}
 	delete(g.questions, id)
 	return q
-}
-
-// ahead are the calls that are cancelled and have not returned. What they were
-// handed must be back before the peer asks again, or it would come after what
-// follows it.
-func (g *guard) ahead() (all []*question) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for q := range g.cancelled {
-		all = append(all, q)
-	}
-	return all
 }
 
 // sending notes a Return before it is written: once written, the peer may
@@ -248,7 +237,6 @@ func (g *guard) answering(msg rpccp.Message, page *nodeservice.Handout) *questio
 	}
 	if q.finished {
 		delete(g.questions, ret.AnswerId())
-		delete(g.cancelled, q)
 	} else if ret.Which() == rpccp.Return_Which_results {
 		q.page = page
 	}

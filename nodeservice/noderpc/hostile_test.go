@@ -189,6 +189,7 @@ func TestProtocolProbesEndTheConnectionAlone(t *testing.T) {
 		"a finish of nothing":    func(s *script) { s.finish(77) },
 		"a question asked twice": func(s *script) { s.bootstrap(0); s.bootstrap(0) },
 		"a call on nothing":      func(s *script) { s.call(1, 55, 0, methodInfo, nil) },
+		"a call on itself":       func(s *script) { s.bootstrap(0); s.call(1, 1, 0, methodInfo, nil) },
 		"results elsewhere": func(s *script) {
 			s.message(func(m rpccp.Message) error {
 				call, err := m.NewCall()
