@@ -25,7 +25,10 @@ type connection struct {
 	rpc      *rpc.Conn
 	lanes    lanes
 	arrivals arrivals
+	fetches  fetches
 	sessions atomic.Int64 // capabilities bound to a session that the peer holds
+
+	condemned bool // guarded by server.mu: cut, since it held most
 
 	releasing sync.WaitGroup // of calls to the peer that nobody waits for any more
 }
@@ -49,6 +52,7 @@ func (s *Server) start(conn net.Conn, trusted bool) {
 		<-c.rpc.Done()
 		c.releasing.Wait()
 		c.arrivals.end()
+		c.wire.meter.leave()
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		delete(s.conns, c)
@@ -62,7 +66,7 @@ func (c *connection) open(conn net.Conn) {
 	l := c.limits
 	m := &meter{limit: l.ConnectionBytes}
 	if !c.trusted {
-		m.strangers = c.server.strangers
+		m.strangers, m.house = c.server.strangers, c.server.house
 	}
 	maxFrame := max(c.server.payload+headroom, minMessage)
 	c.wire = newWire(conn, maxFrame, m, timeouts{

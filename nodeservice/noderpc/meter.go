@@ -43,27 +43,38 @@ type meter struct {
 	mu        sync.Mutex
 	used      int64         // guarded by mu
 	limit     int64         // static after construction
+	waiting   int64         // guarded by mu: of answers that are in memory, and not taken yet
 	strangers *pool         // guarded by mu: also charged; nil once the connection has logged in
+	house     *house        // guarded by mu: also charged; nil: of a client or a gateway, or the connection has ended
 	given     chan struct{} // guarded by mu: closed by the next give; nil: nobody waits
 }
 
 func (m *meter) take(n int) error {
+	h, err := m.tryTake(n)
+	if err == nil {
+		h.add(int64(n)) // may look into every meter
+	}
+	return err
+}
+
+func (m *meter) tryTake(n int) (*house, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.used+int64(n) > m.limit {
-		return errConnectionFull
+		return nil, errConnectionFull
 	}
 	if m.strangers != nil && !m.strangers.take(int64(n)) {
-		return errStrangersFull
+		return nil, errStrangersFull
 	}
 	m.used += int64(n)
-	return nil
+	return m.house, nil
 }
 
 func (m *meter) give(n int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.used -= int64(n)
+	m.house.add(int64(-n))
 	if m.given != nil {
 		close(m.given)
 		m.given = nil
@@ -77,8 +88,15 @@ func (m *meter) give(n int) {
 // them: a peer that asks for much at once is served as fast as it finishes, where
 // take would cut it. The other half is for the encoded answer, while both exist.
 func (m *meter) reserve(ctx context.Context, n int) error {
+	m.comes(int64(n)).add(int64(n))
+	err := m.reserveNow(ctx, int64(n))
+	m.came(int64(n), err == nil)
+	return err
+}
+
+func (m *meter) reserveNow(ctx context.Context, n int64) error {
 	for {
-		given, err := m.tryReserve(int64(n))
+		given, err := m.tryReserve(n)
 		if given == nil {
 			return err
 		}
@@ -87,6 +105,24 @@ func (m *meter) reserve(ctx context.Context, n int) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
+	}
+}
+
+// comes counts an answer in that is in memory and not taken yet.
+func (m *meter) comes(n int64) *house {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.waiting += n
+	return m.house
+}
+
+// came counts it out again.
+func (m *meter) came(n int64, taken bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.waiting -= n
+	if !taken {
+		m.house.add(-n)
 	}
 }
 
@@ -108,6 +144,21 @@ func (m *meter) tryReserve(n int64) (given <-chan struct{}, _ error) {
 		m.given = make(chan struct{})
 	}
 	return m.given, nil
+}
+
+// held is what the connection makes the node hold.
+func (m *meter) held() int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.used + m.waiting
+}
+
+// leave gives everything back: the connection has ended, and what it held is garbage.
+func (m *meter) leave() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.house.add(-m.used - m.waiting)
+	m.house = nil
 }
 
 // leaveStrangers moves the connection out of the common pool: it logged in, or

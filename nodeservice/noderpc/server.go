@@ -21,7 +21,8 @@ type Server struct {
 	limits        Limits
 	trustedLimits Limits
 
-	strangers *pool // of all connections that have not logged in
+	strangers *pool  // of all connections that have not logged in
+	house     *house // of all connections but those of gateways
 
 	serving context.Context // ended by Shutdown and Close: then streams and waits end
 	drained context.CancelFunc
@@ -56,6 +57,7 @@ type Limits struct {
 	Sessions         int           // capabilities bound to a session on one connection; 0: 4,096
 	ConnectionBytes  int64         // held for one connection, beyond which it is cut; 0: 128 MiB
 	StrangerBytes    int64         // held for all connections without a login; 0: 64 MiB
+	TotalBytes       int64         // held for all connections, gateways' left out, beyond which those that hold most are cut; 0: 512 MiB
 	FirstMessage     time.Duration // from accepting to the first whole message, and for each message before a login; 0: 10 s
 	Body             time.Duration // for one message after a login; 0: 60 s
 	Write            time.Duration // for a peer to take 256 KiB; 0: 30 s
@@ -88,6 +90,7 @@ func (l *Limits) setDefaults() {
 	orDefault(&l.Sessions, 4096)
 	orDefault(&l.ConnectionBytes, 128<<20)
 	orDefault(&l.StrangerBytes, 64<<20)
+	orDefault(&l.TotalBytes, 512<<20)
 	orDefault(&l.FirstMessage, 10*time.Second)
 	orDefault(&l.Body, time.Minute)
 	orDefault(&l.Write, 30*time.Second)
@@ -113,7 +116,7 @@ func NewServer(cfg ServerConfig) *Server {
 	cfg.Limits.setDefaults()
 	cfg.TrustedLimits.setTrustedDefaults()
 	serving, drained := context.WithCancel(context.Background())
-	return &Server{
+	s := &Server{
 		serving: serving,
 		drained: drained,
 		node:    cfg.Node,
@@ -128,6 +131,8 @@ func NewServer(cfg ServerConfig) *Server {
 		conns:     make(map[*connection]struct{}),
 		perHost:   make(map[hostKey]int),
 	}
+	s.house = &house{limit: cfg.Limits.TotalBytes, overfull: s.clear}
+	return s
 }
 
 // Serve accepts connections until ctx ends, the listener fails, or the server
