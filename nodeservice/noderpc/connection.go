@@ -9,7 +9,6 @@ import (
 
 	"capnproto.org/go/capnp/v3"
 	"capnproto.org/go/capnp/v3/rpc"
-	"capnproto.org/go/capnp/v3/server"
 
 	"github.com/quicproquo/node/nodeservice"
 	"github.com/quicproquo/node/schema"
@@ -24,6 +23,7 @@ type connection struct {
 	wire     *wire
 	rpc      *rpc.Conn
 	lanes    lanes
+	hosting  hosting
 	arrivals arrivals
 	fetches  fetches
 	sessions atomic.Int64 // capabilities bound to a session that the peer holds
@@ -51,6 +51,7 @@ func (s *Server) start(conn net.Conn, trusted bool) {
 	s.running.Go(func() {
 		<-c.rpc.Done()
 		c.releasing.Wait()
+		c.hosting.end()
 		c.arrivals.end()
 		c.wire.meter.leave()
 		s.mu.Lock()
@@ -87,7 +88,7 @@ func (c *connection) capability(bound nodeservice.Session) schema.NodeService {
 	for i := range methods {
 		methods[i].Impl = o.recovering(methods[i].Method, methods[i].Impl)
 	}
-	return schema.NodeService(capnp.NewClient(server.New(methods, o, o)))
+	return schema.NodeService(capnp.NewClient(c.hosting.host(o, methods)))
 }
 
 // bind makes the capability of a session, which it takes over in any case.

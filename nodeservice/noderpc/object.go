@@ -27,6 +27,7 @@ var _ schema.NodeService_Server = (*object)(nil)
 // Shutdown implements server.Shutdowner: the peer dropped the capability, or the
 // connection ended, and no call runs any more.
 func (o *object) Shutdown() {
+	defer o.conn.hosting.shutting.Done()
 	if o.bound != nil {
 		o.conn.sessions.Add(-1)
 		_ = o.bound.Close()
