@@ -22,6 +22,7 @@ export class Person {
     person.#origin = origin;
     person.#expected = expected;
     person.context = await browser.newContext(options);
+    person.context.setDefaultTimeout(120_000); // on a machine that has much else to do
     person.page = await person.context.newPage();
     await prepare(person.page);
     person.complaints = await watch(person.page, origin, expected);

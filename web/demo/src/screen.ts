@@ -8,7 +8,7 @@ import { ShellView } from './view/shell.js';
 import type { PaneActions } from './view/pane.js';
 import { openStartDialog } from './view/startdialog.js';
 
-const pace = 60; // milliseconds between two redraws: faster than one reads
+const pace = 100; // milliseconds between two redraws, or drawing would be most of the work when hundreds come
 
 /** Joins an open profile with its screen: what changes is shown, what is done is passed on. */
 export class Screen {
