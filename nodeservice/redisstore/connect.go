@@ -59,7 +59,7 @@ func Connect(address string) (*Client, error) {
 			return nil, badURL(err)
 		}
 		if options.MasterName == "" {
-			return nil, errors.New("a Redis URL for Sentinel names the master: ?master_name=...")
+			return nil, errors.New("a Redis URL for Sentinel names the master, as master_name=NAME")
 		}
 		manners{&options.MaxRetries, &options.DialerRetries, &options.PipelinePoolSize, &options.DialTimeout,
 			&options.ContextTimeoutEnabled, &options.DisableIdentity}.set()
