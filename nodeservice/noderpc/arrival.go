@@ -10,8 +10,6 @@ import (
 	"syscall"
 	"time"
 
-	"capnproto.org/go/capnp/v3"
-
 	"github.com/quicproquo/node/nodeservice"
 )
 
@@ -79,15 +77,6 @@ func (a *arrivals) end() {
 	a.mu.Unlock()
 	a.running.Wait()
 	a.consumer.Close()
-}
-
-// carry has a message tell what becomes of the page that it carries.
-func carry(msg *capnp.Message, page *nodeservice.Handout) (carried bool) {
-	arena, metered := msg.Arena.(*meteredArena)
-	if metered {
-		arena.page = page
-	}
-	return metered
 }
 
 // told hears what became of a page that a finished question was answered with.

@@ -254,6 +254,9 @@ type bareClient struct {
 	tcp  *net.TCPConn
 	conn net.Conn // tcp, or TLS over it
 	in   *bufio.Reader
+
+	paused bool   // what is written waits
+	waits  []byte // for goOn
 }
 
 const methodFetch, methodFetchWait = 3, 4
@@ -296,9 +299,23 @@ func (b *bareClient) fetch(question uint32) {
 
 func (b *bareClient) write(s *script) {
 	b.post.t.Helper()
+	if b.paused {
+		b.waits = append(b.waits, s.sent...)
+		return
+	}
 	if _, err := b.conn.Write(s.sent); err != nil {
 		b.post.t.Fatal(err)
 	}
+}
+
+// pause lets what is written wait until goOn, so that it comes at once.
+func (b *bareClient) pause() { b.paused = true }
+
+func (b *bareClient) goOn() {
+	b.post.t.Helper()
+	b.paused = false
+	b.write(&script{sent: b.waits})
+	b.waits = nil
 }
 
 // read takes one whole message, and returns how many messages of ours it carries.
@@ -315,6 +332,9 @@ func (b *bareClient) read() (payloads int) {
 	ret, err := m.Return()
 	if err != nil {
 		b.post.t.Fatal(err)
+	}
+	if ret.Which() != rpccp.Return_Which_results {
+		return 0 // of a call that was given up
 	}
 	results, err := ret.Results()
 	if err != nil {

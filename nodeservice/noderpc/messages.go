@@ -92,30 +92,27 @@ func (o *object) FetchWait(ctx context.Context, call schema.NodeService_fetchWai
 func fetch[R fetchResults](
 	ctx context.Context, o *object, r request, alloc func() (R, error), req nodeservice.FetchRequest,
 ) error {
+	ctx, leave := context.WithCancel(ctx)
+	defer leave()
 	meter, reserved := o.conn.wire.meter, 0
 	defer func() { meter.give(reserved) }()
-	var handed *nodeservice.Handout // until a message carries it
+	var mine *fetching // until a message carries it
 	defer func() {
-		if handed != nil {
-			handed.Lost()
+		if mine != nil {
+			mine.lose()
 		}
 	}()
 	req.Consumer = &o.conn.arrivals.consumer
-	ahead := o.conn.wire.guard.ahead() // of this call, in its lane as well: so nobody waits for one behind
 	return answer(ctx, o, r, alloc,
-		func(ctx context.Context, s nodeservice.Session) (nodeservice.Page, error) {
-			for _, q := range ahead {
-				select {
-				case <-q.sent:
-				case <-ctx.Done():
-					return nodeservice.Page{}, ctx.Err()
-				}
+		func(ctx context.Context, s nodeservice.Session) (page nodeservice.Page, err error) {
+			if mine, err = o.conn.fetches.begin(ctx); err != nil {
+				return page, err
 			}
-			page, err := s.Fetch(ctx, req)
+			page, err = s.Fetch(ctx, req)
 			if err != nil {
 				return page, err
 			}
-			handed = page.Handout
+			mine.page = page.Handout
 			size := pageSize(page)
 			if err := meter.reserve(ctx, size); err != nil {
 				return page, err
@@ -124,8 +121,8 @@ func fetch[R fetchResults](
 			return page, nil
 		},
 		func(res R, page nodeservice.Page) error {
-			if carry(res.Message(), handed) {
-				handed = nil
+			if mine.carriedBy(res.Message()) {
+				mine = nil
 			}
 			if r.version == 0 {
 				return encodePayloads(res.NewPayloads, page)

@@ -200,8 +200,16 @@ func (o *outgoing) Send() error {
 	if o.wire.guard == nil {
 		return o.wire.out.send(raw, nil)
 	}
+	var page *nodeservice.Handout
+	if o.arena.fetch != nil {
+		page = o.arena.fetch.page
+	}
+	q := o.wire.guard.sending(o.msg, page)
+	if o.arena.fetch != nil {
+		o.arena.fetch.end()
+	}
 	var end *atomic.Int64
-	if q := o.wire.guard.sending(o.msg, o.arena.page); q != nil {
+	if q != nil {
 		end = &q.end
 	}
 	return o.wire.out.send(raw, end) // if it fails the connection ends, and what the message carried is given back
@@ -241,7 +249,7 @@ type meteredArena struct {
 	capnp.Arena
 	meter   *meter
 	charged atomic.Int64
-	page    *nodeservice.Handout // that the message carries; owned by its handler, then by Send
+	fetch   *fetching // whose page the message carries; nil: of none. Owned by its handler, then by Send
 }
 
 // settle charges what the message has grown by since it was last charged.
@@ -263,6 +271,9 @@ func (a *meteredArena) settle(msg *capnp.Message) error {
 
 // Release implements capnp.Arena.
 func (a *meteredArena) Release() {
+	if a.fetch != nil {
+		a.fetch.end()
+	}
 	a.Arena.Release()
 	a.meter.give(int(a.charged.Swap(0)))
 }
