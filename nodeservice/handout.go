@@ -55,12 +55,7 @@ func (h *Handout) Arrived() {
 	r := &h.node.handouts
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if h.settled {
-		return
-	}
-	h.queue.remove(h)
-	h.queue.arrive(h.span)
-	r.tidy(h.queue)
+	r.arrived(h)
 }
 
 // Lost says that the client surely does not have the page, and never will:
@@ -153,6 +148,7 @@ func (s *Service) settle(ctx context.Context, d due) error {
 	if done.Outcome == AckDone {
 		s.cfg.Bus.Hint(Hint{Owner: d.queue.Recipient, Kind: HintAcked, Channel: d.queue.Channel})
 	}
+	s.settleNeglected(ctx, d.queue) // what arrived meanwhile, of which perhaps nobody else tells
 	return nil
 }
 
@@ -202,7 +198,6 @@ func (s *session) remove(ctx context.Context, out *Handout, page *Page, now Unix
 	r := &s.node.handouts
 	d := r.closing(out)
 	if d.through == 0 {
-		out.Arrived()
 		return true, nil
 	}
 	done, err := s.node.cfg.Store.Ack(ctx, Ack{Queue: d.queue, Through: d.through, IfAcked: &page.Acked, Now: now})

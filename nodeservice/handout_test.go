@@ -347,6 +347,27 @@ func TestASlowStoreHoldsUpNoDrain(t *testing.T) {
 	}
 }
 
+// TestAPageRemovedBehindAnAcknowledgementUnderWay: whoever it is given to tells
+// nothing more, and so nobody else has it removed.
+func TestAPageRemovedBehindAnAcknowledgementUnderWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, a := newMailbox(t, 4), new(nodeservice.Consumer)
+		gate := make(chan struct{})
+		m.store.gate = gate
+		m.drain(a, 2).Handout.Arrived()
+		settled := make(chan error)
+		go func() { settled <- a.Settle(context.Background()) }()
+		synctest.Wait()
+		m.has(m.drain(nil, 0), 3, 4)
+		close(gate)
+		if err := <-settled; err != nil {
+			t.Fatal(err)
+		}
+		m.acked(4)
+		m.forgotten()
+	})
+}
+
 func TestWhatAConsumerLetsStandIsBounded(t *testing.T) {
 	const most = 50
 	m, c := newMailbox(t, most+1), new(nodeservice.Consumer)

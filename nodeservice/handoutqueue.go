@@ -30,8 +30,8 @@ type handedQueue struct {
 	arrived []span     // ascending, apart from one another, above acked: not acknowledged yet
 	users   map[*Consumer]struct{}
 
-	// neglected says that something may be acknowledged and that nobody is about
-	// to: an attempt failed, or an acknowledgement from elsewhere made way.
+	// neglected says that something may be acknowledged and that perhaps nobody is
+	// about to: an attempt failed, or another acknowledgement made way.
 	neglected bool
 }
 
@@ -147,7 +147,6 @@ func (l *handedQueue) raise(acked Seq) {
 	if acked <= l.acked {
 		return
 	}
-	before := l.due()
 	l.acked = acked
 	l.arrived = slices.DeleteFunc(l.arrived, func(a span) bool { return a.to <= acked })
 	l.pages = slices.DeleteFunc(l.pages, func(h *Handout) bool {
@@ -156,7 +155,7 @@ func (l *handedQueue) raise(acked Seq) {
 		}
 		return h.to <= acked
 	})
-	l.neglected = l.neglected || before == 0 && l.due() > 0
+	l.neglected = l.neglected || l.due() > 0
 }
 
 // of returns a queue's state, or a new one that is not kept yet.
@@ -251,13 +250,25 @@ func (r *handouts) hand(
 	return page, out, false, nil
 }
 
+// arrived settles a page that its client has.
+func (r *handouts) arrived(h *Handout) {
+	if h.settled {
+		return
+	}
+	h.queue.remove(h)
+	h.queue.arrive(h.span)
+	r.tidy(h.queue)
+}
+
 // closing is the acknowledgement that removes a page at once, with what has
-// arrived behind it; through 0: something before it is not settled.
+// arrived behind it; through 0: something before it is not settled, and the page
+// has arrived from now on: whoever makes way for it finds it.
 func (r *handouts) closing(h *Handout) due {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	d := due{queue: h.queue.name}
 	if h.from > h.queue.acked {
+		r.arrived(h)
 		return d
 	}
 	d.through = h.to
