@@ -79,19 +79,6 @@ func (a *arrivals) end() {
 	a.consumer.Close()
 }
 
-// told hears what became of a page that a finished question was answered with.
-func (g *guard) told(page *nodeservice.Handout, gaveUp bool) {
-	switch {
-	case !gaveUp:
-		page.Arrived()
-		g.arrivals.settle()
-	case g.exact:
-		page.Lost()
-	default:
-		page.Doubted()
-	}
-}
-
 // leaves hears that the peer ended the stream tidily, and that of what was sent
 // to it so many bytes were written.
 func (g *guard) leaves(written int64) {

@@ -73,7 +73,8 @@ func (c *connection) open(conn net.Conn) {
 	c.wire = newWire(conn, maxFrame, m, timeouts{
 		first: l.FirstMessage, body: l.Body, write: l.Write, end: closeGrace,
 	})
-	c.wire.guard = newGuard(2*l.Calls, l.PipelinedMaximum, c.wire.closed, &c.arrivals)
+	c.wire.out.held = m.copies
+	c.wire.guard = newGuard(2*l.Calls, l.PipelinedMaximum, c.wire, &c.arrivals)
 	c.rpc = rpc.NewConn(c.wire, &rpc.Options{
 		BootstrapClient: capnp.Client(c.capability(nil)),
 		Logger:          quiet{c.server.log},

@@ -98,13 +98,52 @@ func TestWhatConnectionsTellOfAnAnswer(t *testing.T) {
 // TestAnAnswerThatWasNotWrittenHasNotArrived: with the peer's receive window shut
 // most of the answer is still here when it says that it has no more to ask.
 func TestAnAnswerThatWasNotWrittenHasNotArrived(t *testing.T) {
-	p := newPost(t)
-	p.send(7, 1<<20)
-	p.send(1, 0)
-	b := p.askWith(p.address, nil, func(tcp *net.TCPConn) { _ = tcp.SetReadBuffer(4 << 10) })
-	b.begins()
+	p, b := unwritten(t)
 	_ = b.tcp.CloseWrite()
-	p.dial().gets(time.Minute, 0, 8)
+	p.dial().gets(time.Minute, 0, 4)
+}
+
+// TestNobodyHasAnAnswerThatWasNotWritten, whatever its Finish says: some peers say
+// the same of answers that they gave up.
+func TestNobodyHasAnAnswerThatWasNotWritten(t *testing.T) {
+	for _, gaveUp := range []bool{false, true} {
+		p, b := unwritten(t)
+		b.finish(1, gaveUp)
+		p.dial().gets(time.Minute, 0, 4)
+		b.reset()
+	}
+}
+
+// unwritten is a client to whom an answer is sent that fits into no buffer on its
+// way, and which reads nothing of it but its beginning.
+func unwritten(t *testing.T) (*post, *bareClient) {
+	t.Helper()
+	p := newPost(t)
+	p.send(4, 256<<10)
+	tcp, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error)
+	go func() { served <- p.server.Serve(t.Context(), smallBuffers{tcp}) }()
+	t.Cleanup(func() {
+		_ = tcp.Close()
+		<-served
+	})
+	b := p.askWith(tcp.Addr().String(), nil, func(tcp *net.TCPConn) { _ = tcp.SetReadBuffer(4 << 10) })
+	b.begins()
+	return p, b
+}
+
+// smallBuffers accepts connections of which the kernel takes little to send.
+type smallBuffers struct{ net.Listener }
+
+func (l smallBuffers) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err == nil {
+		err = conn.(*net.TCPConn).SetWriteBuffer(4 << 10)
+	}
+	return conn, err
 }
 
 // TestWhoNeverKeepsIsNotBelieved: a peer whose Finishes all say the same may say
@@ -134,6 +173,7 @@ func TestWhoNeverKeepsIsNotBelieved(t *testing.T) {
 	}
 	b.finish(1, true)
 	b.fetch(2)
+	b.sees("000002", 2) // with the second answer
 	s := p.dial()
 	s.gets(0, 0, 0) // b has them, again
 	b.reset()

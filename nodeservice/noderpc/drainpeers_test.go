@@ -359,6 +359,18 @@ func (b *bareClient) begins() {
 	}
 }
 
+// sees reads on until text has come so many times.
+func (b *bareClient) sees(text string, times int) {
+	b.post.t.Helper()
+	for read := []byte(nil); bytes.Count(read, []byte(text)) < times; {
+		next, err := b.in.ReadByte()
+		if err != nil {
+			b.post.t.Fatal(err)
+		}
+		read = append(read, next)
+	}
+}
+
 // finish says that it is done with the question.
 func (b *bareClient) finish(question uint32, gaveUp bool) {
 	b.post.t.Helper()

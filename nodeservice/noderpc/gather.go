@@ -20,6 +20,7 @@ const (
 type gatherer struct {
 	conn    net.Conn
 	timeout time.Duration // of one chunk
+	held    func(n int64) // hears of bytes that wait here, or do not any more; static before the first send; nil: nobody asks
 
 	mu      sync.Mutex
 	changed sync.Cond
@@ -60,12 +61,21 @@ func (g *gatherer) send(msg *capnp.Message, end *atomic.Int64) error {
 		return err // and half a frame is not sent
 	}
 	g.taken += int64(len(longer) - len(g.waiting))
+	g.hold(int64(len(longer) - len(g.waiting)))
 	if end != nil {
 		end.Store(g.taken)
 	}
 	g.waiting = longer
 	g.changed.Broadcast()
 	return nil
+}
+
+// hasBegun says whether all up to end was given to the connection. Nobody can have
+// what was not.
+func (g *gatherer) hasBegun(end int64) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return 0 < end && end <= g.begun
 }
 
 // writtenByNow says how much is written. A peer may answer before the write that
@@ -117,10 +127,18 @@ func (g *gatherer) run() {
 		writing, g.waiting = g.waiting, recycled(writing)
 		g.changed.Broadcast()
 		g.mu.Unlock()
-		if err := g.write(writing); err != nil {
+		err := g.write(writing)
+		g.hold(int64(-len(writing)))
+		if err != nil {
 			g.fail(err)
 			return
 		}
+	}
+}
+
+func (g *gatherer) hold(n int64) {
+	if g.held != nil {
+		g.held(n)
 	}
 }
 

@@ -4,12 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	rpccp "capnproto.org/go/capnp/v3/std/capnp/rpc"
-
-	"github.com/quicproquo/node/nodeservice"
 )
 
 const (
@@ -37,6 +34,7 @@ type guard struct {
 	maxCalls int           // received and not yet answered; static
 	hold     time.Duration // longest time a call is held back; static
 	closed   <-chan struct{}
+	out      *gatherer // where what is sent goes
 	arrivals *arrivals
 	exact    bool // owned by the runtime's reading goroutine: the peer's Finishes tell answers it has from those it gave up
 
@@ -46,17 +44,8 @@ type guard struct {
 	idle      chan struct{}        // guarded by mu: closed when calls is next 0; nil: nobody waits
 }
 
-// question is the state of one of the peer's questions, guarded by guard.mu.
-type question struct {
-	sent     chan struct{} // closed once our Return is on its way
-	returned bool
-	finished bool                 // the peer wants no Return any more
-	page     *nodeservice.Handout // that our Return carries; nil: none, or it is known what became of it
-	end      atomic.Int64         // of our Return in all that is sent to the peer; 0: not sent yet
-}
-
-func newGuard(maxCalls int, hold time.Duration, closed <-chan struct{}, a *arrivals) *guard {
-	return &guard{maxCalls: maxCalls, hold: hold, closed: closed, arrivals: a,
+func newGuard(maxCalls int, hold time.Duration, w *wire, a *arrivals) *guard {
+	return &guard{maxCalls: maxCalls, hold: hold, closed: w.closed, out: w.out, arrivals: a,
 		questions: make(map[uint32]*question)}
 }
 
@@ -154,173 +143,4 @@ func (g *guard) await(promised rpccp.PromisedAnswer) error {
 	case <-g.closed:
 		return errWireClosed
 	}
-}
-
-func (g *guard) open(id uint32) error {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.questions[id] != nil {
-		return fmt.Errorf("%w: question %d is still open", errProtocol, id)
-	}
-	if g.calls++; g.calls > g.maxCalls {
-		return errTooMany
-	}
-	g.questions[id] = &question{sent: make(chan struct{})}
-	return nil
-}
-
-// finish hears that the peer is done with a question. With an answer on its way
-// gaveUp is news: a peer that tells one from the other, by having finished an
-// answer without it, never got this one. From a peer that has not, it may be the
-// default of a field that it does not know.
-func (g *guard) finish(id uint32, gaveUp bool) {
-	q := g.close(id)
-	if q == nil {
-		return
-	}
-	g.exact = g.exact || !gaveUp
-	if q.page != nil {
-		g.told(q.page, gaveUp)
-	}
-}
-
-// close forgets a question, unless its Return is still to come, and then returns it.
-func (g *guard) close(id uint32) *question {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	q := g.questions[id]
-	if q == nil {
-		return nil
-	}
-	if !q.returned {
-		q.finished = true
-		return nil
-	}
-	delete(g.questions, id)
-	return q
-}
-
-// sending notes a Return before it is written: once written, the peer may
-// finish the question and use its id again. page is what the message was to
-// carry. Was the question finished before, or is this an exception instead, then
-// page is lost.
-func (g *guard) sending(msg rpccp.Message, page *nodeservice.Handout) *question {
-	q := g.answering(msg, page)
-	if page != nil && (q == nil || q.page == nil) {
-		page.Lost()
-	}
-	if q != nil {
-		close(q.sent)
-	}
-	return q
-}
-
-// answering returns the question that msg answers, if there is one.
-func (g *guard) answering(msg rpccp.Message, page *nodeservice.Handout) *question {
-	if msg.Which() != rpccp.Message_Which_return {
-		return nil
-	}
-	ret, err := msg.Return()
-	if err != nil {
-		return nil
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	q := g.questions[ret.AnswerId()]
-	if q == nil || q.returned {
-		return nil
-	}
-	q.returned = true
-	if g.calls--; g.calls == 0 && g.idle != nil {
-		close(g.idle)
-		g.idle = nil
-	}
-	if q.finished {
-		delete(g.questions, ret.AnswerId())
-	} else if ret.Which() == rpccp.Return_Which_results {
-		q.page = page
-	}
-	return q
-}
-
-// inFlight counts the calls that have not been answered.
-func (g *guard) inFlight() int {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.calls
-}
-
-// whenIdle is closed as soon as no call is in flight.
-func (g *guard) whenIdle() <-chan struct{} {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.calls == 0 {
-		idle := make(chan struct{})
-		close(idle)
-		return idle
-	}
-	if g.idle == nil {
-		g.idle = make(chan struct{})
-	}
-	return g.idle
-}
-
-// checkReturn lets through answers to our events, which carry no capability.
-func checkReturn(msg rpccp.Message) error {
-	ret, err := msg.Return()
-	if err != nil {
-		return err
-	}
-	if ret.Which() != rpccp.Return_Which_results {
-		return nil
-	}
-	results, err := ret.Results()
-	if err != nil {
-		return err
-	}
-	return checkCaps(results, 0)
-}
-
-// checkResolve lets a promised event sink become one that the peer hosts.
-func checkResolve(msg rpccp.Message) error {
-	resolve, err := msg.Resolve()
-	if err != nil {
-		return err
-	}
-	if resolve.Which() != rpccp.Resolve_Which_cap {
-		return nil
-	}
-	desc, err := resolve.Cap()
-	if err != nil {
-		return err
-	}
-	return checkCap(desc)
-}
-
-func checkCaps(payload rpccp.Payload, most int) error {
-	caps, err := payload.CapTable()
-	if err != nil {
-		return err
-	}
-	if caps.Len() > most {
-		return fmt.Errorf("%w: %d capabilities in a message", errProtocol, caps.Len())
-	}
-	for i := range caps.Len() {
-		if err := checkCap(caps.At(i)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// checkCap takes capabilities that the peer hosts itself. Ours, handed back, or
-// results of calls still open have no use as an event sink.
-func checkCap(desc rpccp.CapDescriptor) error {
-	switch desc.Which() {
-	case rpccp.CapDescriptor_Which_none,
-		rpccp.CapDescriptor_Which_senderHosted,
-		rpccp.CapDescriptor_Which_senderPromise:
-		return nil
-	}
-	return fmt.Errorf("%w: no use for capabilities of kind %v here", errProtocol, desc.Which())
 }

@@ -11,8 +11,6 @@ import (
 	"capnproto.org/go/capnp/v3"
 	"capnproto.org/go/capnp/v3/rpc/transport"
 	rpccp "capnproto.org/go/capnp/v3/std/capnp/rpc"
-
-	"github.com/quicproquo/node/nodeservice"
 )
 
 // messageCost is charged for every message besides its bytes: the runtime's own
@@ -200,16 +198,8 @@ func (o *outgoing) Send() error {
 	if o.wire.guard == nil {
 		return o.wire.out.send(raw, nil)
 	}
-	var page *nodeservice.Handout
-	if o.arena.fetch != nil {
-		page = o.arena.fetch.page
-	}
-	q := o.wire.guard.sending(o.msg, page)
-	if o.arena.fetch != nil {
-		o.arena.fetch.end()
-	}
 	var end *atomic.Int64
-	if q != nil {
+	if q := o.wire.guard.sending(o.msg, o.arena.fetch); q != nil {
 		end = &q.end
 	}
 	return o.wire.out.send(raw, end) // if it fails the connection ends, and what the message carried is given back
