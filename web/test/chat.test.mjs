@@ -6,9 +6,11 @@ import { Node } from './node.mjs';
 import { Person, mirrored, pair } from './person.mjs';
 
 let browser, node;
+let ada, grace; // who are in conversation all along
 
 before(async () => {
   [browser, node] = await Promise.all([launch(), Node.start('--rate-creates', '0')]);
+  ({ ada, grace } = await pair(browser, node.origin));
 });
 
 after(async () => {
@@ -17,7 +19,6 @@ after(async () => {
 });
 
 test('two people converse', async () => {
-  const { ada, grace } = await pair(browser, node.origin);
   for (const { page } of [ada, grace]) await page.locator('.connection[data-via="websocket"]').waitFor();
   await grace.say('third');
   await ada.sees('third', 'received');
@@ -26,12 +27,11 @@ test('two people converse', async () => {
   await ada.sees('<b>no markup</b> & "quotes"', 'sent');
   assert.deepEqual(await ada.transcript(), ['me: first', 'them: second', 'them: third', 'me: <b>no markup</b> & "quotes"']);
   assert.deepEqual(await grace.transcript(), mirrored(await ada.transcript()));
-  await ada.leave();
-  await grace.leave();
+  ada.isContent();
+  grace.isContent();
 });
 
 test('the list counts what was not read, and so does the title', async () => {
-  const { ada, grace } = await pair(browser, node.origin);
   await grace.page.goBack();
   for (const text of ['one', 'two', 'three']) await ada.say(text);
   const row = grace.page.getByRole('navigation').getByRole('link', { name: /Ada.*3 unread/ });
@@ -42,12 +42,11 @@ test('the list counts what was not read, and so does the title', async () => {
   await grace.sees('three');
   await grace.page.waitForFunction(() => document.title === 'Ada – quicproquo');
   await grace.page.locator('.unread').waitFor({ state: 'hidden' });
-  await ada.leave();
-  await grace.leave();
+  ada.isContent();
+  grace.isContent();
 });
 
 test('a tab is reloaded, and the conversation goes on', async () => {
-  const { ada, grace } = await pair(browser, node.origin);
   const before = await ada.transcript();
   await ada.page.reload();
   await ada.sees('second');
@@ -58,8 +57,8 @@ test('a tab is reloaded, and the conversation goes on', async () => {
   await grace.page.reload();
   await grace.sees('back');
   assert.deepEqual(await grace.transcript(), mirrored(await ada.transcript()));
-  await ada.leave();
-  await grace.leave();
+  ada.isContent();
+  grace.isContent();
 });
 
 test('a link begins a conversation, and leads back to it', async () => {
@@ -117,7 +116,6 @@ test('the keyboard alone is enough', async () => {
 });
 
 test('both see the same safety number, and keys can be renewed', async () => {
-  const { ada, grace } = await pair(browser, node.origin);
   const numbers = [];
   for (const { page } of [ada, grace]) {
     await page.getByRole('button', { name: 'Safety' }).click();
@@ -138,8 +136,8 @@ test('both see the same safety number, and keys can be renewed', async () => {
   await grace.sees('under new keys');
   await grace.say('likewise');
   await ada.sees('likewise');
-  await ada.leave();
-  await grace.leave();
+  ada.isContent();
+  grace.isContent();
 });
 
 test('what goes wrong is said in plain sentences', async () => {

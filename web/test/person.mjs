@@ -96,10 +96,14 @@ export class Person {
     }));
   }
 
-  /** Nothing happened that should not, and the browser is gone. */
+  /** Nothing happened that should not. */
+  isContent() {
+    assert.deepEqual(this.complaints, [], `${this.name}'s page complains`);
+  }
+
   async leave() {
     await this.context.close();
-    assert.deepEqual(this.complaints, [], `${this.name}'s page complains`);
+    this.isContent();
   }
 }
 

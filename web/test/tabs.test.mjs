@@ -5,9 +5,11 @@ import { Node } from './node.mjs';
 import { mirrored, pair } from './person.mjs';
 
 let browser, node;
+let ada, grace; // who are in conversation all along
 
 before(async () => {
   [browser, node] = await Promise.all([launch(), Node.start()]);
+  ({ ada, grace } = await pair(browser, node.origin));
 });
 
 after(async () => {
@@ -16,7 +18,6 @@ after(async () => {
 });
 
 test('a profile is open in one tab at a time, and can be called into another', async () => {
-  const { ada, grace } = await pair(browser, node.origin);
   const second = await ada.openTab();
   const elsewhere = (page) => page.getByRole('heading', { name: 'Open in another tab' }).waitFor();
   await elsewhere(second.page);
@@ -38,12 +39,11 @@ test('a profile is open in one tab at a time, and can be called into another', a
   assert.deepEqual(await ada.transcript(), ['me: first', 'them: second', 'me: still here', 'me: moved', 'them: and back']);
   assert.deepEqual(await grace.transcript(), mirrored(await ada.transcript()));
   assert.deepEqual(second.complaints, []);
-  await ada.leave();
-  await grace.leave();
+  ada.isContent();
+  grace.isContent();
 });
 
 test('another profile of the same browser is somebody else', async () => {
-  const { ada, grace } = await pair(browser, node.origin);
   const other = await ada.openTab();
   await other.page.getByRole('button', { name: 'Other profiles' }).click();
   await other.page.getByLabel('Your name').fill('Ada at work');
@@ -57,12 +57,11 @@ test('another profile of the same browser is somebody else', async () => {
   await other.page.getByRole('button', { name: 'Switch' }).click();
   await other.page.getByRole('button', { name: 'Ada at work' }).waitFor();
   assert.deepEqual(other.complaints, []);
-  await ada.leave();
-  await grace.leave();
+  ada.isContent();
+  grace.isContent();
 });
 
 test('a tab in the background keeps up, and leaves what it shows unread', async () => {
-  const { ada, grace } = await pair(browser, node.origin);
   const front = await grace.context.newPage();
   await front.bringToFront();
   await hide(grace.page, true);
@@ -71,12 +70,11 @@ test('a tab in the background keeps up, and leaves what it shows unread', async 
   await hide(grace.page, false);
   await grace.page.bringToFront();
   await grace.page.waitForFunction(() => document.title === 'Ada – quicproquo');
-  await ada.leave();
-  await grace.leave();
+  ada.isContent();
+  grace.isContent();
 });
 
 test('a tab that was frozen catches up', async () => {
-  const { ada, grace } = await pair(browser, node.origin);
   const session = await grace.context.newCDPSession(grace.page);
   await session.send('Page.setWebLifecycleState', { state: 'frozen' });
   for (const text of ['one', 'two', 'three']) await ada.say(text);
@@ -84,8 +82,8 @@ test('a tab that was frozen catches up', async () => {
   await session.send('Page.setWebLifecycleState', { state: 'active' });
   await grace.sees('three');
   assert.deepEqual(await grace.transcript(), mirrored(await ada.transcript()));
-  await ada.leave();
-  await grace.leave();
+  ada.isContent();
+  grace.isContent();
 });
 
 /** What the page is told when its tab goes to the background: a browser without windows has none. */
