@@ -183,8 +183,12 @@ func (st *stream) Next(ctx context.Context) (Event, error) {
 	}
 }
 
-// read yields what there is to tell now, or nil.
+// read yields what there is to tell now, or nil. What is known is told before
+// anything is read: the store may be away.
 func (st *stream) read(ctx context.Context, now UnixMilli) (Event, error) {
+	if event := st.told(); event != nil {
+		return event, nil
+	}
 	if err := st.lookAtHints(ctx, now); err != nil {
 		return nil, err
 	}
@@ -193,16 +197,22 @@ func (st *stream) read(ctx context.Context, now UnixMilli) (Event, error) {
 			return event, err
 		}
 	}
-	switch {
-	case len(st.events) > 0: // there before, or found by reading
-		event := st.events[0]
-		st.events = st.events[1:]
-		return event, nil
-	case st.behind == 0 && !st.caughtUp:
+	event := st.told()
+	if event == nil && st.behind == 0 && !st.caughtUp {
 		st.caughtUp = true
-		return CaughtUpEvent{}, nil
+		event = CaughtUpEvent{}
 	}
-	return nil, nil
+	return event, nil
+}
+
+// told takes the first event that waits, or nil.
+func (st *stream) told() Event {
+	if len(st.events) == 0 {
+		return nil
+	}
+	event := st.events[0]
+	st.events = st.events[1:]
+	return event
 }
 
 // failed says whether the stream must end: not if only the caller's patience

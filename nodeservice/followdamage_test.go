@@ -3,8 +3,10 @@ package nodeservice_test
 import (
 	"context"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/quicproquo/node/nodeservice"
 	"github.com/quicproquo/node/nodeservice/storetest/model"
@@ -69,5 +71,48 @@ func TestAQueueThatCannotBeReadHoldsNoOtherBack(t *testing.T) {
 		if err := stream.Close(); err != nil {
 			t.Error(err)
 		}
+	})
+}
+
+// awayStore cannot be read while it is away.
+type awayStore struct {
+	nodeservice.Store
+	away atomic.Bool
+}
+
+func (s *awayStore) KeyPackageStock(
+	ctx context.Context, owner nodeservice.Identity, now nodeservice.UnixMilli,
+) ([]nodeservice.KeyPackageStock, error) {
+	if s.away.Load() {
+		return nil, nodeservice.Errorf(nodeservice.CodeUnavailable, "the store is away")
+	}
+	return s.Store.KeyPackageStock(ctx, owner, now)
+}
+
+func (s *awayStore) Read(ctx context.Context, req nodeservice.Read) (nodeservice.QueuePage, error) {
+	if s.away.Load() {
+		return nodeservice.QueuePage{}, nodeservice.Errorf(nodeservice.CodeUnavailable, "the store is away")
+	}
+	return s.Store.Read(ctx, req)
+}
+
+// TestNoticesComeWhileTheStoreIsAway: a stream that waits for its store still says
+// that its token expires, and that the node shuts down.
+func TestNoticesComeWhileTheStoreIsAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &awayStore{Store: model.New()}
+		service := newService(t, func(cfg *nodeservice.Config) { cfg.Store, cfg.TokenTTL = store, time.Hour })
+		alice, bob := login(t, service), login(t, service)
+		id := channel(t, alice, bob)
+		stream := follow(t, bob)
+		wantEvent[nodeservice.CaughtUpEvent](t, stream)
+		send(t, alice, id, "first")
+		wantEvent[nodeservice.ChannelEvent](t, stream)
+		wantEvent[nodeservice.MessageEvent](t, stream)
+		store.away.Store(true)
+		send(t, alice, id, "second")
+		wantEvent[nodeservice.TokenExpiringEvent](t, stream)
+		service.Drain()
+		wantEvent[nodeservice.DrainingEvent](t, stream)
 	})
 }
