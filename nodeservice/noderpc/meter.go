@@ -43,7 +43,7 @@ type meter struct {
 	mu        sync.Mutex
 	used      int64         // guarded by mu
 	limit     int64         // static after construction
-	waiting   int64         // guarded by mu: of answers that are in memory, and not taken yet
+	waiting   int64         // guarded by mu: of answers that are in memory and not taken yet, and of copies on their way out
 	strangers *pool         // guarded by mu: also charged; nil once the connection has logged in
 	house     *house        // guarded by mu: also charged; nil: of a client or a gateway, or the connection has ended
 	given     chan struct{} // guarded by mu: closed by the next give; nil: nobody waits
@@ -145,6 +145,9 @@ func (m *meter) tryReserve(n int64) (given <-chan struct{}, _ error) {
 	}
 	return m.given, nil
 }
+
+// copies counts what waits to be written, besides the message that it is a copy of.
+func (m *meter) copies(n int64) { m.comes(n).add(n) }
 
 // held is what the connection makes the node hold.
 func (m *meter) held() int64 {

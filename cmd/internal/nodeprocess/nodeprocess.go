@@ -139,3 +139,6 @@ func (p *Process) Stop() error {
 	<-p.died
 	return p.err
 }
+
+// Pid is the process's number, for who looks at what it uses.
+func (p *Process) Pid() int { return p.cmd.Process.Pid }
