@@ -44,7 +44,7 @@ CUTS ?= 150
 KILLS ?= 100
 SEED ?= 0
 crash:
-	$(GO) test -count 1 -timeout 30m -v -run '^TestCrashPowerCut$$' . -crash.cuts $(CUTS) -crash.seed $(SEED) | grep -v '^=== '
+	$(GO) test -count 1 -timeout 30m -v -run '^TestCrashPowerCut$$' ./nodeservice/crashtest -crash.cuts $(CUTS) -crash.seed $(SEED) | grep -v '^=== '
 	$(GO) test -count 1 -timeout 30m -v -run '^TestCrashKill$$' ./cmd/qpqd -crash.kills $(KILLS) -crash.seed $(SEED) | grep -v '^=== '
 
 bench:

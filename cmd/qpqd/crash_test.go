@@ -3,8 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
-	"encoding/binary"
 	"flag"
 	"fmt"
 	mathrand "math/rand/v2"
@@ -32,7 +30,7 @@ var (
 // and again on the same data directory, and holds it to its word after each.
 func TestCrashKill(t *testing.T) {
 	binary, early := program(t), 0
-	crashtest.Campaign(t, "kills", seedOf(*crashSeed), *crashKills, time.Second, func(t *testing.T, seed uint64, retention time.Duration) crashtest.Machine {
+	crashtest.Campaign(t, "kills", crashtest.Seed(*crashSeed), *crashKills, time.Second, func(t *testing.T, seed uint64, retention time.Duration) crashtest.Machine {
 		m := &processes{program: binary, dir: filepath.Join(t.TempDir(), "data"), chance: mathrand.New(mathrand.NewPCG(seed, 1))}
 		if retention > 0 {
 			m.flags = append(m.flags, "--retention-messages="+retention.String())
@@ -41,16 +39,6 @@ func TestCrashKill(t *testing.T) {
 		return m
 	})
 	t.Logf("kills: %d more while a node was starting", early)
-}
-
-// seedOf is the seed asked for, or a fresh one.
-func seedOf(asked uint64) uint64 {
-	if asked != 0 {
-		return asked
-	}
-	var b [4]byte
-	_, _ = rand.Read(b[:]) // never fails
-	return uint64(binary.BigEndian.Uint32(b[:])) + 1
 }
 
 // processes is a machine that runs qpqd, one process after the other.

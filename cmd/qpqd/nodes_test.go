@@ -21,7 +21,7 @@ import (
 // middle of their work. The other goes on, and in the next life all clients are at
 // it, until it is killed as well; then both start again.
 func TestNodesOfOneRedisAreKilled(t *testing.T) {
-	seed := seedOf(*crashSeed)
+	seed := crashtest.Seed(*crashSeed)
 	m := &pairOfNodes{
 		program: program(t), dir: t.TempDir(), redis: redistest.Start(t, redistest.Durable()...).URL(),
 		chance: rand.New(rand.NewPCG(seed, 6)),

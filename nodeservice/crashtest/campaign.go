@@ -2,6 +2,8 @@ package crashtest
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/binary"
 	"fmt"
 	"testing"
 	"time"
@@ -13,6 +15,16 @@ const campaignKills = 20
 
 // crowd is how many people use a node of a campaign.
 const crowd = 4
+
+// Seed is the seed asked for, or with 0 a fresh one.
+func Seed(asked uint64) uint64 {
+	if asked != 0 {
+		return asked
+	}
+	var b [4]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return uint64(binary.BigEndian.Uint32(b[:])) + 1
+}
 
 // Campaign kills nodes of a mode's machines so many times, each from a fresh
 // start, and checks the history after every death. It fails the test at the

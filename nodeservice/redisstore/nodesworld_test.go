@@ -1,4 +1,4 @@
-package node_test
+package redisstore_test
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 
 	"github.com/quicproquo/node/nodeservice"
 	"github.com/quicproquo/node/nodeservice/crashtest"
+	"github.com/quicproquo/node/nodeservice/crashtest/loopback"
 	"github.com/quicproquo/node/nodeservice/identity"
 	"github.com/quicproquo/node/nodeservice/redisstore"
 )
@@ -31,7 +32,8 @@ func newCluster(t testing.TB, url string) *cluster {
 
 // clusterNode is one of them, with both doors.
 type clusterNode struct {
-	*servedNode
+	*loopback.Node
+	store  *redisstore.Store
 	client *redisstore.Client
 	bus    *redisstore.Bus
 }
@@ -64,20 +66,17 @@ func (c *cluster) start(t testing.TB, changes ...func(*nodeservice.Config)) *clu
 	for _, change := range changes {
 		change(&config)
 	}
-	core, err := nodeservice.New(config)
+	n.store = store
+	n.Node, err = loopback.Open(config)
 	must(err)
-	n.servedNode = &servedNode{store: store, core: core}
-	run, end := context.WithCancel(context.Background())
-	n.stops = append(n.stops, serving(func() { _ = core.Run(run) }, end))
-	t.Cleanup(func() { _ = n.stop() }) // a store whose Redis is away has nothing to say
-	must(n.open())
+	t.Cleanup(func() { _ = n.Stop() }) // a store whose Redis is away has nothing to say
 	return n
 }
 
 // dial opens a node's door: "capnp" or "http", whose streams are WebSockets.
 func (n *clusterNode) dial(t testing.TB, door string) nodeservice.Node {
 	t.Helper()
-	for _, d := range n.doors {
+	for _, d := range n.Doors() {
 		if d.Name != door {
 			continue
 		}

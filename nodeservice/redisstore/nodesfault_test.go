@@ -1,4 +1,4 @@
-package node_test
+package redisstore_test
 
 import (
 	"bytes"
@@ -43,7 +43,7 @@ func TestTwoNodesSurviveAFailover(t *testing.T) {
 // checks the history.
 func survive(t *testing.T, machine *redisMachine, deaths int) {
 	t.Helper()
-	seed := seedOf(*crashSeed)
+	seed := crashtest.Seed(0)
 	kit, err := crashtest.New(machine, seed, 4)
 	if err != nil {
 		t.Fatal(err)
@@ -88,7 +88,7 @@ type redisLife struct {
 
 // Doors are Cap'n Proto at the one node, and HTTP at the other.
 func (l *redisLife) Doors() []crashtest.Door {
-	return []crashtest.Door{l.machine.nodes[0].doors[0], l.machine.nodes[1].doors[1]}
+	return []crashtest.Door{l.machine.nodes[0].Doors()[0], l.machine.nodes[1].Doors()[1]}
 }
 
 func (l *redisLife) Strike() {
@@ -121,7 +121,7 @@ func awaitStoring(t testing.TB, n *clusterNode) {
 
 // ready is what a probe of the node would say.
 func (n *clusterNode) ready(ctx context.Context) error {
-	if err := n.core.Ready(ctx); err != nil {
+	if err := n.Core().Ready(ctx); err != nil {
 		return err
 	}
 	return n.client.Ready(ctx, time.Now)

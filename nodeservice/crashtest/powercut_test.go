@@ -1,9 +1,7 @@
-package node_test
+package crashtest_test
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/binary"
 	"flag"
 	"fmt"
 	mathrand "math/rand/v2"
@@ -13,7 +11,9 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"go.uber.org/goleak"
 
+	"github.com/quicproquo/node/nodeservice"
 	"github.com/quicproquo/node/nodeservice/crashtest"
+	"github.com/quicproquo/node/nodeservice/crashtest/loopback"
 	"github.com/quicproquo/node/nodeservice/identity"
 	"github.com/quicproquo/node/nodeservice/pebblestore"
 )
@@ -29,7 +29,7 @@ func TestCrashPowerCut(t *testing.T) {
 	leaks := goleak.IgnoreCurrent()
 	t.Cleanup(func() { goleak.VerifyNone(t, leaks) })
 	var early int
-	crashtest.Campaign(t, "power cuts", seedOf(*crashSeed), *crashCuts, 250*time.Millisecond, func(t *testing.T, seed uint64, retention time.Duration) crashtest.Machine {
+	crashtest.Campaign(t, "power cuts", crashtest.Seed(*crashSeed), *crashCuts, 250*time.Millisecond, func(t *testing.T, seed uint64, retention time.Duration) crashtest.Machine {
 		m := newPowered(t, seed)
 		m.retention = retention
 		t.Cleanup(func() { early += m.early })
@@ -62,14 +62,13 @@ func TestCrashPowerCutOnADiskThatLies(t *testing.T) {
 	}
 }
 
-// seedOf is the seed asked for, or a fresh one.
-func seedOf(asked uint64) uint64 {
-	if asked != 0 {
-		return asked
+// config is a node on a store, which sweeps all the time.
+func config(store nodeservice.Store, keys *identity.SigningKeys, retention time.Duration) nodeservice.Config {
+	return nodeservice.Config{
+		Store: store, Secret: make([]byte, 32), Keys: keys, PublicURL: crashtest.Audience, TokenTTL: 24 * time.Hour,
+		Quotas: nodeservice.DefaultQuotas(), SweepEvery: 50 * time.Millisecond,
+		Retention: nodeservice.Retention{Messages: retention},
 	}
-	var b [4]byte
-	_, _ = rand.Read(b[:]) // never fails
-	return uint64(binary.BigEndian.Uint32(b[:])) + 1
 }
 
 // powered is a machine in this process, on a disk in memory that forgets what
@@ -116,14 +115,14 @@ func (m *powered) Start(context.Context) (crashtest.Life, error) {
 		if err != nil {
 			return nil, err
 		}
-		node, err := serveStore(store, m.keys, m.retention)
-		return &poweredLife{servedNode: node, machine: m, fs: fs}, err
+		node, err := loopback.Open(config(store, m.keys, m.retention))
+		return &poweredLife{Node: node, machine: m, fs: fs}, err
 	}
 }
 
 // poweredLife is a node on a disk whose power can be cut.
 type poweredLife struct {
-	*servedNode
+	*loopback.Node
 	machine *powered
 	fs      *cutFS
 }
@@ -140,7 +139,7 @@ func (l *poweredLife) Strike() {
 // Bury stops what goes on without power: it writes to a disk that nobody will
 // read. The next node gets the one of the moment of the cut.
 func (l *poweredLife) Bury() error {
-	err := l.stop()
+	err := l.Stop()
 	if l.fs.disarm() {
 		l.machine.disk = l.fs.after
 		return nil // whatever a dead node says

@@ -1,4 +1,4 @@
-package node_test
+package redisstore_test
 
 import (
 	"context"
@@ -151,7 +151,7 @@ func TestTwoNodesCountTogether(t *testing.T) {
 	_, token := enter(t, here.dial(t, "capnp"), newKey(t))
 	var sessions []nodeservice.Session // each has paid for its first request
 	for _, node := range []*clusterNode{here, here, there, there} {
-		sessions = append(sessions, enterWith(t, node.core, token))
+		sessions = append(sessions, enterWith(t, node.Core(), token))
 	}
 	var passed, refused atomic.Int32
 	var asking sync.WaitGroup

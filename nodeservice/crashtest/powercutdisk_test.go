@@ -1,4 +1,4 @@
-package node_test
+package crashtest_test
 
 import (
 	"fmt"

@@ -1,51 +1,53 @@
-package node_test
+// Package loopback serves nodes in this process on loopback, through both doors:
+// for tests of whole nodes, which people of the crash kit use.
+package loopback
 
 import (
 	"context"
 	"errors"
 	"log/slog"
 	"net"
-	"time"
+	"sync"
 
 	"github.com/quicproquo/node/gateway"
 	"github.com/quicproquo/node/gateway/gatewayclient"
 	"github.com/quicproquo/node/nodeservice"
 	"github.com/quicproquo/node/nodeservice/crashtest"
-	"github.com/quicproquo/node/nodeservice/identity"
 	"github.com/quicproquo/node/nodeservice/noderpc"
 )
 
-// servedNode is a node in this process, with both doors on loopback.
-type servedNode struct {
+// Node is a node in this process, with both doors on loopback.
+type Node struct {
 	store nodeservice.Store
 	core  *nodeservice.Service
 	doors []crashtest.Door
 	stops []func()
 }
 
-// serveStore puts the core and both doors over a store, which it takes over.
-func serveStore(store nodeservice.Store, keys *identity.SigningKeys, retention time.Duration) (*servedNode, error) {
-	core, err := nodeservice.New(nodeservice.Config{
-		Store: store, Secret: make([]byte, 32), Keys: keys, PublicURL: crashtest.Audience, TokenTTL: 24 * time.Hour,
-		Quotas: nodeservice.DefaultQuotas(), SweepEvery: 50 * time.Millisecond,
-		Retention: nodeservice.Retention{Messages: retention},
-	})
+// Open puts a core and both doors over a configuration's store, which it takes
+// over in any case.
+func Open(c nodeservice.Config) (*Node, error) {
+	core, err := nodeservice.New(c)
 	if err != nil {
-		return nil, errors.Join(err, store.Close())
+		return nil, errors.Join(err, c.Store.Close())
 	}
-	n := &servedNode{store: store, core: core}
+	n := &Node{store: c.Store, core: core}
 	run, end := context.WithCancel(context.Background())
 	n.stops = append(n.stops, serving(func() { _ = core.Run(run) }, end))
 	if err := n.open(); err != nil {
-		return nil, errors.Join(err, n.stop())
+		return nil, errors.Join(err, n.Stop())
 	}
 	return n, nil
 }
 
-func (n *servedNode) Doors() []crashtest.Door { return n.doors }
+// Doors are the native door and the gateway, in this order.
+func (n *Node) Doors() []crashtest.Door { return n.doors }
+
+// Core is what stands behind the doors.
+func (n *Node) Core() *nodeservice.Service { return n.core }
 
 // open opens both doors.
-func (n *servedNode) open() error {
+func (n *Node) open() error {
 	rpc, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
@@ -74,8 +76,18 @@ func (n *servedNode) open() error {
 	return nil
 }
 
-// stop stops doors and core, and closes the store.
-func (n *servedNode) stop() error {
+// serving runs a part; what it returns ends it, and waits for it.
+func serving(serve, end func()) (stop func()) {
+	var running sync.WaitGroup
+	running.Go(serve)
+	return sync.OnceFunc(func() {
+		end()
+		running.Wait()
+	})
+}
+
+// Stop stops doors and core, and closes the store.
+func (n *Node) Stop() error {
 	for _, stop := range n.stops {
 		stop()
 	}
