@@ -24,13 +24,13 @@ func (l *lineCheck) stream(op *Op) {
 	if last == 0 {
 		last = gone
 	}
-	for i, e := range l.events(op) {
+	for _, e := range l.events(op) {
 		switch {
 		case e.Acked > asked:
 			l.violated(RuleAcked, op, "told that %d is acknowledged, though nobody went beyond %d", e.Acked, asked)
 		case e.Acked > 0:
 		case e.Gap != nodeservice.Gap{}:
-			l.streamGap(op, e.Gap, last, i == 0 && op.After == 0)
+			l.streamGap(op, e.Gap, last)
 			last = max(last, e.Gap.To)
 		case e.Message.Seq <= gone:
 			l.violated(RuleGone, op, "seq %d, acknowledged up to %d", e.Message.Seq, gone)
@@ -58,11 +58,12 @@ func (l *lineCheck) askedElsewhere(stream *Op) (through seq) {
 	return through
 }
 
-// streamGap holds a gap to its reason. It begins behind what came before it; the
-// first of a stream that names no place, behind what was acknowledged by then.
-func (l *lineCheck) streamGap(op *Op, g nodeservice.Gap, last seq, first bool) {
+// streamGap holds a gap to its reason. It begins behind what came before it, or
+// behind what was acknowledged elsewhere by then: a stream keeps no place in a
+// queue of which it has nothing to tell.
+func (l *lineCheck) streamGap(op *Op, g nodeservice.Gap, last seq) {
 	asked := l.asked[op.Who].before(op.End)
-	begins := g.From == last+1 || first && g.From > last && g.From <= asked+1
+	begins := g.From == last+1 || g.From > last && g.From <= asked+1
 	told := g.Reason == nodeservice.GapExpired && l.isFloor(op, g.To) || g.Reason == nodeservice.GapAcked && g.To <= asked
 	if !begins || !told || g.From > g.To {
 		l.violated(RuleStream, op, "gap %+v after %d", g, last)
