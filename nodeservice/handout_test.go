@@ -409,6 +409,27 @@ func TestAWaitIsWokenByWhatIsGivenBack(t *testing.T) {
 	}
 }
 
+// TestAWaitIsWokenByWhatIsForgotten: what arrived, but could not be removed before
+// the last connection ended that knew, comes again at once.
+func TestAWaitIsWokenByWhatIsForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, a := newMailbox(t, 2), new(nodeservice.Consumer)
+		m.store.setAway(true)
+		m.drain(a, 0).Handout.Arrived()
+		_ = a.Settle(t.Context()) // fails
+		woken, begun := make(chan nodeservice.Page), time.Now()
+		go func() {
+			woken <- m.fetch(nodeservice.FetchRequest{Drain: true, Consumer: new(nodeservice.Consumer), Wait: time.Minute})
+		}()
+		synctest.Wait()
+		a.Close()
+		m.has(<-woken, 1, 2)
+		if !time.Now().Equal(begun) {
+			t.Error("only once it had waited as long as it may")
+		}
+	})
+}
+
 func TestReaderThatNamesNoPlaceIsToldNoGapOfWhatWasAcknowledgedMeanwhile(t *testing.T) {
 	m := newMailbox(t, 6)
 	var c nodeservice.Consumer

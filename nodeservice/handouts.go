@@ -184,18 +184,18 @@ func (r *handouts) leave(c *Consumer) (back []Queue) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for l := range c.queues {
-		pages := len(l.pages)
+		held := len(l.pages) + len(l.arrived)
 		l.pages = slices.DeleteFunc(l.pages, func(h *Handout) bool {
 			if h.consumer == c {
 				h.settle()
 			}
 			return h.consumer == c
 		})
-		if len(l.pages) < pages {
-			back = append(back, l.name)
-		}
 		if delete(l.users, c); l.abandoned() {
 			l.arrived = nil
+		}
+		if len(l.pages)+len(l.arrived) < held {
+			back = append(back, l.name)
 		}
 		r.tidy(l)
 	}
