@@ -1,7 +1,7 @@
+import { channelPath } from './calls.js';
 import { sleep } from './clock.js';
 import type { Clock } from './clock.js';
-import { asError } from './errors.js';
-import type { QuicproquoError } from './errors.js';
+import { asError, QuicproquoError } from './errors.js';
 import type { ClientFrame } from './frames.js';
 import type { Rest } from './rest.js';
 
@@ -65,6 +65,9 @@ export class Acks {
 
   /** Resolves once it is durable. */
   request(channelId: string, through: number): Promise<void> {
+    if (!Number.isSafeInteger(through) || through < 0) {
+      return Promise.reject(new QuicproquoError('invalid_argument', `${through} is no seq`));
+    }
     if (through <= (this.#acked.get(channelId) ?? 0)) return Promise.resolve();
     const wanted = this.#wanted.get(channelId) ?? { through, waiting: [], byRequest: false };
     wanted.through = Math.max(wanted.through, through);
@@ -145,7 +148,7 @@ export class Acks {
   async #byRequest(channelId: string, through: number): Promise<void> {
     this.#requested.add(channelId);
     try {
-      await this.#rest.call({ method: 'DELETE', path: `/v1/channels/${channelId}/messages`, query: { through } });
+      await this.#rest.call({ method: 'DELETE', path: `${channelPath(channelId)}/messages`, query: { through } });
       this.#requested.delete(channelId);
       this.confirm(channelId, through);
     } catch (failure) {

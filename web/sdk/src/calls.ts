@@ -1,5 +1,5 @@
 import type { ChannelView, FetchOptions, Page } from './channel.js';
-import { bytes, channelView, count, flag, gap, list, message, object, text, time } from './fields.js';
+import { bytes, channelView, count, flag, gap, list, message, object, text, time, unreadable } from './fields.js';
 import type { Schemas } from './fields.js';
 import type { Request } from './http.js';
 
@@ -30,10 +30,15 @@ export function fetchMessages(channelId: string, { after, limit, wait }: FetchOp
 
 export function readPage(channelId: string, answer: unknown): Page {
   const raw = object<Schemas['Page']>(answer);
-  return {
+  const page = {
     messages: list(raw.messages).map(message), head: count(raw.head), acked: count(raw.acked), floor: count(raw.floor),
     gap: raw.gap === null ? undefined : gap(channelId, raw.gap), more: flag(raw.more),
   };
+  const { messages, more } = page;
+  const isInPlace = messages.every(({ channelId: id, seq }, i) => id === channelId && seq > (messages[i - 1]?.seq ?? 0));
+  if (!isInPlace) throw unreadable('messages of the channel are expected, in their order');
+  if (more && messages.length === 0) throw unreadable('there is more, but nothing comes'); // which would be asked for ever
+  return page;
 }
 
 export const keyPackageStatus: Request = { method: 'GET', path: '/v1/keypackages' };

@@ -9,9 +9,10 @@ import type { AckMode, ChannelView, FetchOptions, MessagesOptions, Page, Receipt
 import { Scope, sleep, systemClock } from './clock.js';
 import type { Clock } from './clock.js';
 import { Prover } from './dpop.js';
+import { QuicproquoError } from './errors.js';
 import type { Gap, Message, ServerEvent, State } from './events.js';
 import { Feed } from './feed.js';
-import { channelView, count, flag, list, object, text, time } from './fields.js';
+import { channelView, count, flag, list, object, text, time, unreadable } from './fields.js';
 import type { Schemas } from './fields.js';
 import { Follower } from './follow.js';
 import { Http } from './http.js';
@@ -25,6 +26,7 @@ import { BroughtTokens, LoginTokens } from './tokens.js';
 import type { Tokens } from './tokens.js';
 import type { Transport } from './transport.js';
 
+const messageIds = /^[!-~]{1,64}$/;
 const patience = 2_000; // milliseconds that close waits for acknowledgements
 
 /** What a Client is made of. */
@@ -99,7 +101,7 @@ export class Client {
       transports: transportsOf(options, http, this.#rest, clock),
       tokens: this.#tokens, rest: this.#rest, address: identity.address, clock, life: signal,
     });
-    this.#follower = new Follower(this.#feed, this.#rest);
+    this.#follower = new Follower(this.#feed, this.#rest, clock);
   }
 
   /** What the node is. Needs no token. */
@@ -112,7 +114,9 @@ export class Client {
     const json: Schemas['ChannelRequest'] = { peer };
     const answer = await this.#rest.call({ method: 'POST', path: '/v1/channels', json });
     const created = flag(object<Schemas['ChannelCreated']>(answer).created);
-    return Object.assign(new Channel(this, channelView(answer)), { created });
+    const view = channelView(answer);
+    if (view.peer !== peer) throw unreadable('the channel is with another peer');
+    return Object.assign(new Channel(this, view), { created });
   }
 
   /** One of my channels. Rejects with `channel_not_found`. */
@@ -138,6 +142,7 @@ export class Client {
   /** Sends 1 byte to 5 MiB; resolves once they are stored durably. */
   async send(channelId: string, payload: Uint8Array<ArrayBuffer>, options: SendOptions = {}): Promise<Receipt> {
     const messageId = options.messageId ?? crypto.randomUUID();
+    if (!messageIds.test(messageId)) throw new QuicproquoError('invalid_argument', 'a message id has 1 to 64 visible ASCII characters');
     const headers: Record<string, string> = { 'Idempotency-Key': `"${messageId}"` };
     if (options.ifHead !== undefined) headers['If-Match'] = `"${options.ifHead}"`;
     const path = `${channelPath(channelId)}/messages`;

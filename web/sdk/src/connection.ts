@@ -101,6 +101,7 @@ export class Connection {
       this.#scope?.abort();
       return;
     }
+    if (this.#openedAt !== undefined) return; // once is enough
     this.#openedAt = this.#clock.now();
     this.#to.opened(this.#via);
     if (!this.#send) return; // a stream of events ends with its token, and begins again

@@ -38,6 +38,7 @@ export class Feed implements Host {
   #state: State = { status: 'idle' };
   #running: Scope | undefined;
   #connection: Connection | undefined;
+  #over = false; // the client was closed
   #best = 0; // index of the transport to begin with
 
   constructor(options: FeedOptions) {
@@ -65,7 +66,7 @@ export class Feed implements Host {
   }
 
   join(options: SeatOptions): Seat {
-    if (this.#options.life.aborted) throw new QuicproquoError('unavailable', 'the client was closed');
+    if (this.#over) throw new QuicproquoError('unavailable', 'the client was closed');
     const seat = new Seat(this, options);
     this.#seats.add(seat);
     if (!this.#running) {
@@ -87,6 +88,7 @@ export class Feed implements Host {
 
   /** Ends all loops; without an error, quietly. */
   close(error?: QuicproquoError): void {
+    this.#over ||= error === undefined;
     this.#stop();
     for (const seat of this.#seats) seat.end(error);
     this.#seats.clear();

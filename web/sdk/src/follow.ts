@@ -1,5 +1,8 @@
+import { fullJitter } from './backoff.js';
 import { fetchMessages, listChannels, readChannels, readPage } from './calls.js';
 import type { AckMode, FetchOptions, Page } from './channel.js';
+import { sleep } from './clock.js';
+import type { Clock } from './clock.js';
 import { QuicproquoError } from './errors.js';
 import type { Code } from './errors.js';
 import type { Gap, Message, ServerEvent } from './events.js';
@@ -8,6 +11,9 @@ import type { Rest } from './rest.js';
 import type { Seat } from './seat.js';
 
 const stuckWait = 25_000; // milliseconds
+const backoff = { first: 500, longest: 30_000 };
+const longestAsked = 600_000; // milliseconds that a server is listened to
+const passing: readonly Code[] = ['unavailable', 'rate_limited'];
 
 export interface FollowOptions {
   readonly after?: number | undefined;
@@ -19,10 +25,12 @@ export interface FollowOptions {
 export class Follower {
   readonly #feed: Feed;
   readonly #rest: Rest;
+  readonly #clock: Clock;
 
-  constructor(feed: Feed, rest: Rest) {
+  constructor(feed: Feed, rest: Rest, clock: Clock) {
     this.#feed = feed;
     this.#rest = rest;
+    this.#clock = clock;
   }
 
   async *events(options: FollowOptions): AsyncGenerator<ServerEvent, void, undefined> {
@@ -88,7 +96,7 @@ export class Follower {
     let cursor: string | undefined;
     do {
       const request = listChannels({ cursor });
-      const page = await patiently(seat, async () => readChannels(await this.#rest.call(request, seat.signal)));
+      const page = await this.#patiently(seat, async () => readChannels(await this.#rest.call(request, seat.signal)));
       for (const { id, unread } of page?.channels ?? []) {
         if (unread > 0) yield* this.#queue(seat, id, undefined, true);
       }
@@ -106,19 +114,21 @@ export class Follower {
 
   #page(seat: Seat, channelId: string, options: FetchOptions): Promise<Page | undefined> {
     const request = fetchMessages(channelId, options);
-    return patiently(seat, async () => readPage(channelId, await this.#rest.call(request, seat.signal)));
+    return this.#patiently(seat, async () => readPage(channelId, await this.#rest.call(request, seat.signal)));
   }
-}
 
-/** Tries until the node is there, as the stream does; undefined: the loop ended meanwhile. */
-async function patiently<T>(seat: Seat, ask: () => Promise<T>): Promise<T | undefined> {
-  for (;;) {
-    try {
-      return await ask();
-    } catch (failure) {
-      if (seat.ended) return undefined;
-      const passing: readonly Code[] = ['unavailable', 'rate_limited'];
-      if (!(failure instanceof QuicproquoError) || !passing.includes(failure.code)) throw failure;
+  /** Tries until the node is there, as the stream does; undefined: the loop ended meanwhile. */
+  async #patiently<T>(seat: Seat, ask: () => Promise<T>): Promise<T | undefined> {
+    for (let failures = 1; ; failures++) {
+      try {
+        return await ask();
+      } catch (failure) {
+        if (seat.ended) return undefined;
+        if (!(failure instanceof QuicproquoError) || !passing.includes(failure.code)) throw failure;
+        // What was asked has waited itself, but not where the node asked for more than a call's patience.
+        const asked = Math.min(failure.retryAfterMs ?? 0, longestAsked);
+        await sleep(this.#clock, asked + fullJitter(backoff, failures, this.#clock), seat.signal);
+      }
     }
   }
 }

@@ -58,15 +58,25 @@ export class Rest {
 
   /** A token that is refused had no effect; a new one may do better, once. */
   async #authorized(request: Request, signal: AbortSignal): Promise<unknown> {
-    const token = await this.#tokens.get();
+    const token = await unlessAborted(this.#tokens.get(), signal);
     try {
       return await this.#http.exchange(request, token, signal);
     } catch (failure) {
       if (!isTokenRefused(failure)) throw failure;
       this.#tokens.discard(token);
-      return this.#http.exchange(request, await this.#tokens.get(), signal);
+      return this.#http.exchange(request, await unlessAborted(this.#tokens.get(), signal), signal);
     }
   }
+}
+
+/** Others wait for the same token, so it is brought nevertheless. */
+function unlessAborted<T>(awaited: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const leave = (): void => reject(cancelled(signal));
+    if (signal.aborted) leave();
+    signal.addEventListener('abort', leave);
+    void awaited.then(resolve, reject).finally(() => signal.removeEventListener('abort', leave));
+  });
 }
 
 export function isTokenRefused(failure: unknown): boolean {

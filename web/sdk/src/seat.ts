@@ -5,6 +5,9 @@ import type { Gap, Message, ServerEvent } from './events.js';
 /** Events that may wait for one loop. The window bounds them, unless another session acknowledges them. */
 const mostWaiting = 1 << 14;
 
+/** Bytes of payloads that may: four windows, or one message that is larger. */
+const mostBytes = 1 << 26;
+
 /** What a seat needs of the stream that it is at. */
 export interface Host {
   /** A loop that acknowledges automatically has handled a channel up to there. */
@@ -37,6 +40,7 @@ export class Seat {
   readonly #after: number;
   readonly #positions = new Map<string, Position>();
   #queue: ServerEvent[] = [];
+  #bytes = 0; // of the payloads in the queue
   #wake: (() => void) | undefined;
   readonly #life = new AbortController();
   #error: QuicproquoError | undefined; // that it ended with
@@ -66,10 +70,10 @@ export class Seat {
       if (place <= at.queued || place <= at.seen) return this.#repeated(event.channelId, place, at);
       at.queued = place;
     }
-    if (this.#queue.length >= mostWaiting) {
-      return this.end(new QuicproquoError('unavailable', `${mostWaiting} events wait for this loop; begin it anew`));
-    }
+    const isFull = this.#queue.length >= mostWaiting || (this.#bytes > 0 && this.#bytes + weightOf(event) > mostBytes);
+    if (isFull) return this.end(new QuicproquoError('unavailable', 'too much waits for this loop; begin it anew'));
     this.#queue.push(event);
+    this.#bytes += weightOf(event);
     this.wake();
   }
 
@@ -80,6 +84,7 @@ export class Seat {
   async take(): Promise<ServerEvent | 'stuck' | undefined> {
     for (;;) {
       const event = this.#queue.shift();
+      if (event) this.#bytes -= weightOf(event);
       if (event && this.meet(event)) return event;
       if (event) continue;
       if (this.#error) throw this.#error;
@@ -116,7 +121,7 @@ export class Seat {
   /** Says again what this loop has handled: another that stood in the way is gone. */
   remind(): void {
     if (!this.#auto) return;
-    for (const [channelId, { finished }] of this.#positions) this.#host.handled(this, channelId, finished);
+    for (const [channelId, at] of this.#positions) this.#handled(channelId, at);
   }
 
   /** Where the loop goes on in a channel. */
@@ -145,7 +150,12 @@ export class Seat {
 
   /** A repeat of what was handled is one whose acknowledgement was lost. */
   #repeated(channelId: string, place: number, at: Position): void {
-    if (this.#auto && place <= at.finished) this.#host.handled(this, channelId, at.finished);
+    if (this.#auto && place <= at.finished) this.#handled(channelId, at);
+  }
+
+  /** What was skipped by `after` is only acknowledged by what comes after it. */
+  #handled(channelId: string, { finished }: Position): void {
+    if (finished > this.#after) this.#host.handled(this, channelId, finished);
   }
 
   #isStuck(): boolean {
@@ -166,6 +176,10 @@ export class Seat {
 /** Whether an event has a place in its channel's order. */
 function isPlaced(event: ServerEvent): event is Message | Gap {
   return event.type === 'message' || event.type === 'gap';
+}
+
+function weightOf(event: ServerEvent): number {
+  return event.type === 'message' ? event.payload.length : 0;
 }
 
 function placeOf(event: Message | Gap): number {

@@ -79,8 +79,12 @@ export class BroughtTokens extends Tokens {
   }
 
   protected override async bring(): Promise<{ token: string; life: number | undefined }> {
-    const token = await this.#callback();
-    return { token, life: lifeOf(token) };
+    try {
+      const token = text(await this.#callback());
+      return { token, life: lifeOf(token) };
+    } catch (cause) {
+      throw new QuicproquoError('unavailable', 'no token was brought', { cause });
+    }
   }
 }
 

@@ -46,7 +46,7 @@ export class Conversation {
    * was queued before it, also by a later messenger of this profile. Text goes as UTF-8.
    */
   async send(content: string | Uint8Array<ArrayBuffer>): Promise<Message> {
-    const bytes = typeof content === 'string' ? new TextEncoder().encode(content) : content.slice();
+    const bytes = typeof content === 'string' ? new TextEncoder().encode(content) : new Uint8Array(content);
     if (bytes.length === 0 || bytes.length > contentLimit) {
       throw new MessengerError('invalid_argument', `a message has 1 to ${contentLimit} bytes, not ${bytes.length}`);
     }

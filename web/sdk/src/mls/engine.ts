@@ -63,6 +63,7 @@ export class Engine {
   wake(): void {
     if (this.#desk.signal.aborted) return;
     clearTimeout(this.#timer);
+    this.#acks.resume(); // which that timer may have been for
     this.#steps.wake();
   }
 
@@ -79,9 +80,10 @@ export class Engine {
     return record;
   }
 
-  discard(id: string): Promise<boolean> { return this.#outbox.discard(id); }
+  async discard(id: string): Promise<boolean> { return !this.#desk.signal.aborted && this.#outbox.discard(id); }
 
   async markRead(): Promise<void> {
+    if (this.transcript.unread === 0 || this.#desk.signal.aborted) return;
     const record: ReadRecord = { through: this.#ledger.standing.received };
     await this.#ledger.write([[readKey(this.#ledger.standing.id), record]]);
     this.transcript.readThrough(record.through);
@@ -99,7 +101,12 @@ export class Engine {
   async stopped(): Promise<void> {
     clearTimeout(this.#timer);
     await Promise.all([this.#steps.idle(), this.#acks.stopped(), this.#outbox.idle()]);
-    const closed = new MessengerError('closed', 'the messenger was closed');
+    this.#giveUp('the messenger was closed');
+  }
+
+  /** What is waited for will not come. */
+  #giveUp(why: string): void {
+    const closed = new MessengerError('closed', why);
     for (const waiters of [this.#succession.updated, this.#succession.regrouped, this.#emptied]) waiters.reject(closed);
   }
 
@@ -173,7 +180,10 @@ export class Engine {
   #settleDown(error: unknown): void {
     if (this.#desk.signal.aborted) return;
     if (error !== undefined && !(error instanceof QuicproquoError)) return this.#desk.failed(error);
-    if (error?.code === 'channel_not_found') this.#gone = true;
+    if (error?.code === 'channel_not_found') {
+      this.#gone = true;
+      this.#giveUp('the node does not know the channel any more');
+    }
     else if (error) this.#later(pauseAfter(this.#failures++, error));
     else this.#failures = 0;
     const told = this.#problem?.code === error?.code;
@@ -183,10 +193,7 @@ export class Engine {
 
   #later(ms: number): void {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => {
-      this.#acks.resume();
-      this.wake();
-    }, ms);
+    this.#timer = setTimeout(() => this.wake(), ms);
   }
 
   #wait(waiters: Waiters): Promise<void> {

@@ -64,7 +64,10 @@ export class IndexedDBStore implements Store {
     mode: IDBTransactionMode,
     act: (objects: IDBObjectStore) => IDBRequest<T> | void,
   ): Promise<T> {
-    this.#database ??= this.#open();
+    this.#database ??= this.#open().catch((error: unknown) => {
+      this.#database = undefined; // the next use may fare better
+      throw error;
+    });
     // Strict: a state that is told to be kept must outlive a power cut, for what it encrypted is sent next.
     const transaction = (await this.#database).transaction(from, mode, { durability: 'strict' });
     const request = act(transaction.objectStore(from));

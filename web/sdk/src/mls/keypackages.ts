@@ -19,6 +19,9 @@ const lastResortRenewal = 40 * day;
 /** So long after a package was last handed out a Welcome to it may still be waiting in the queue. */
 const welcomeDelay = 8 * day;
 
+/** So many packages have their secrets kept: beyond it, a node that never has enough gets no more. */
+const mostKept = 2000;
+
 /** At most so many packages in a request. */
 const batchSize = 100;
 
@@ -61,6 +64,7 @@ export class KeyPackages {
   async #supply(): Promise<void> {
     const now = Math.floor(Date.now() / 1000);
     const kept = await this.#purge(now);
+    if (kept.length >= mostKept) return;
     const stock = (await this.#desk.client.keyPackageStatus()).find(({ suite }) => suite === suiteId);
     const missing = this.#wanted - (stock?.oneTime ?? 0);
     for (let left = missing; left > 0 && !this.#desk.signal.aborted; left -= batchSize) {
@@ -89,7 +93,7 @@ export class KeyPackages {
     if (updates.length > 0) await this.#desk.vault.write(updates);
   }
 
-  /** The secrets are kept before the packages are given away; packages that did not arrive cost nothing. */
+  /** The secrets are kept before the packages are given away; those that are refused are forgotten. */
   async #upload(count: number, now: number, lastResort: boolean): Promise<void> {
     const validUntil = now + (lastResort ? lastResortLife : oneTimeLife);
     const made = await Promise.all(Array.from({ length: count }, () => this.#desk.mls.keyPackage(now - hour, validUntil)));
@@ -97,6 +101,12 @@ export class KeyPackages {
       const record: KeyPackageRecord = { ...secrets, lastResort, validUntil, keepUntil: validUntil + welcomeDelay };
       return [keyPackageKey(secrets.ref), record];
     }));
-    await this.#desk.client.uploadKeyPackages(made.map(({ message }) => message), { lastResort });
+    try {
+      await this.#desk.client.uploadKeyPackages(made.map(({ message }) => message), { lastResort });
+    } catch (error) {
+      const isRefused = error instanceof QuicproquoError && error.code !== 'unavailable' && error.code !== 'internal';
+      if (isRefused) await this.#desk.vault.write(made.map(({ ref }) => [keyPackageKey(ref), undefined] as const));
+      throw error;
+    }
   }
 }

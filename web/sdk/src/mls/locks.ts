@@ -28,8 +28,7 @@ export function takeProfile(
         await over;
       });
       return until;
-    });
-    over.catch(reject);
+    }).catch(reject); // a lock that is lost after it was given keeps nobody from closing
   });
 }
 

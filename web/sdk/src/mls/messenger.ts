@@ -1,4 +1,5 @@
 import { decodeBase64url } from '../base64url.js';
+import { sleep, systemClock } from '../clock.js';
 import { QuicproquoError } from '../errors.js';
 import type { ServerEvent } from '../events.js';
 import { abandoning } from './abandoning.js';
@@ -84,16 +85,18 @@ export class Messenger {
     if (identity.publicKey.length !== 32) throw new MessengerError('wrong_identity', 'conversations need an Ed25519 identity');
     const locks = options.locks ?? (globalThis.navigator as { locks?: Locks } | undefined)?.locks;
     const release = locks ? await takeProfile(locks, identity.address, { wait, signal }) : () => Promise.resolve();
+    let messenger: Messenger | undefined;
     try {
       const vault = await Vault.open(store);
       await checkProfile(vault, identity.address);
-      const messenger = new Messenger(options, await Mls.of(identity), vault, release);
+      messenger = new Messenger(options, await Mls.of(identity), vault, release);
       await messenger.#load();
       messenger.#following = messenger.#follow();
       messenger.#keyPackages.refill();
       return messenger;
     } catch (error) {
-      await release();
+      // Conversations that did open may be at work already: who takes the profile next must not meet them.
+      await (messenger ? messenger.close() : release());
       throw error;
     }
   }
@@ -115,9 +118,11 @@ export class Messenger {
     if (decodeBase64url(address)?.length !== 32) throw new MessengerError('invalid_argument', 'this is no address of an Ed25519 identity');
     const known = this.conversations().find(({ peer, state }) => peer === address && state !== 'closed');
     const id = known?.id ?? await this.#startChannel(address);
-    this.#engines.get(id)?.want();
     const conversation = this.#conversations.get(id);
     if (!conversation) throw new MessengerError('closed', 'the messenger was closed');
+    // A node that hands out another's channel would have a secret told to the wrong one.
+    if (conversation.peer !== address) throw new QuicproquoError('internal', 'the node gave a channel with another peer');
+    this.#engines.get(id)?.want();
     return conversation;
   }
 
@@ -152,7 +157,9 @@ export class Messenger {
 
   async #load(): Promise<void> {
     const records = await this.#desk.vault.list<ConversationRecord>({ prefix: conversationPrefix });
-    await Promise.all(records.map(([, record]) => this.#open(openStanding(record, this.#desk.mls, keyOf(record.peer)))));
+    const opened = await Promise.allSettled(records.map(async ([, record]) =>
+      this.#open(openStanding(record, this.#desk.mls, keyOf(record.peer)))));
+    for (const one of opened) if (one.status === 'rejected') throw one.reason;
   }
 
   /** Puts a conversation that is written to work. */
@@ -184,6 +191,7 @@ export class Messenger {
 
   async #make(id: string, look: () => Promise<{ readonly peer: string; readonly acked: number }>): Promise<Engine> {
     const { peer, acked } = await look();
+    if (!decodeBase64url(peer)) throw new QuicproquoError('internal', 'the node gave a channel with nobody');
     const standing = newStanding(id, peer, acked, false);
     await this.#desk.vault.write([standingUpdate(standing)]);
     return this.#open(standing);
@@ -220,7 +228,7 @@ export class Messenger {
       } catch (error) {
         if (!(error instanceof QuicproquoError)) throw error;
         if (error.code === 'channel_not_found') return;
-        await pause(pauseAfter(failures, error), this.#ending.signal);
+        await sleep(systemClock, pauseAfter(failures, error), this.#ending.signal);
       }
     }
   }
@@ -229,14 +237,4 @@ export class Messenger {
     const conversation = this.#conversations.get(id);
     if (conversation) this.#broadcast.tell({ type: 'conversation', conversation });
   }
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener('abort', () => {
-      clearTimeout(timer);
-      resolve();
-    }, { once: true });
-  });
 }
