@@ -9,15 +9,15 @@ import (
 	"github.com/quicproquo/node/nodeservice"
 )
 
-// fetches are those of one connection that may hold a page which the peer does
-// not want any more. Messages come in order only if such a page is back before
-// the next fetch looks: or what it holds would come after what follows it.
+// fetches are the drains of one connection that are under way. Messages come in
+// order only if the page of one that was cancelled is back before the next one
+// looks: or what it holds would come after what follows it.
 type fetches struct {
 	mu    sync.Mutex
 	begun map[*fetching]struct{} // guarded by mu: and not over
 }
 
-// fetching is one fetch, from when it looks for messages until its answer is
+// fetching is one of them, from when it looks for messages until its answer is
 // sent, or surely will not be.
 type fetching struct {
 	all     *fetches
@@ -26,7 +26,7 @@ type fetching struct {
 	page    *nodeservice.Handout // owned by its handler, then by the message that carries it
 }
 
-// begin enters a fetch that has had its turn, once those before it that are
+// begin enters a drain that has had its turn, once those before it that are
 // leaving are over. It waits for no turn of others, and only for those that began
 // before: so no two wait for each other. ctx must end when the handler returns.
 func (f *fetches) begin(ctx context.Context) (*fetching, error) {

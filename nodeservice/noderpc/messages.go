@@ -96,7 +96,7 @@ func fetch[R fetchResults](
 	defer leave()
 	meter, reserved := o.conn.wire.meter, 0
 	defer func() { meter.give(reserved) }()
-	var mine *fetching // until a message carries it
+	var mine *fetching // of a drain, until a message carries it
 	defer func() {
 		if mine != nil {
 			mine.lose()
@@ -105,14 +105,19 @@ func fetch[R fetchResults](
 	req.Consumer = &o.conn.arrivals.consumer
 	return answer(ctx, o, r, alloc,
 		func(ctx context.Context, s nodeservice.Session) (page nodeservice.Page, err error) {
-			if mine, err = o.conn.fetches.begin(ctx); err != nil {
+			if req.Drain {
+				mine, err = o.conn.fetches.begin(ctx)
+			}
+			if err != nil {
 				return page, err
 			}
 			page, err = s.Fetch(ctx, req)
 			if err != nil {
 				return page, err
 			}
-			mine.page = page.Handout
+			if mine != nil {
+				mine.page = page.Handout
+			}
 			size := pageSize(page)
 			if err := meter.reserve(ctx, size); err != nil {
 				return page, err
@@ -121,7 +126,7 @@ func fetch[R fetchResults](
 			return page, nil
 		},
 		func(res R, page nodeservice.Page) error {
-			if mine.carriedBy(res.Message()) {
+			if mine != nil && mine.carriedBy(res.Message()) {
 				mine = nil
 			}
 			if r.version == 0 {
