@@ -68,6 +68,27 @@ async function echo(client: Client, signal: AbortSignal): Promise<void> {
   }
 }
 
+test('what is packed is what was built, without what tests left there', async () => {
+  const options = ['pack', '--dry-run', '--json', '--ignore-scripts', '--offline'];
+  const { stdout } = await promisify(execFile)('npm', options, { cwd: fileURLToPath(sdk) });
+  const [{ files }] = JSON.parse(stdout) as [{ files: { path: string }[] }];
+  const paths = files.map(({ path }) => path);
+  for (const path of ['README.md', 'dist/index.js', 'dist/index.d.ts', 'dist/mls/index.js', 'dist/mls/index.d.ts']) {
+    expect(paths).toContain(path);
+  }
+  expect(paths.filter((path) => path.includes('readme') || path.startsWith('test'))).toEqual([]);
+});
+
+test('types are found as bundlers look for them', async () => {
+  writeFileSync(new URL('tsconfig.bundler.json', work), JSON.stringify({
+    extends: './tsconfig.json',
+    compilerOptions: { noEmit: true, module: 'esnext', moduleResolution: 'bundler' },
+    include: ['snippet0.ts', `${snippets.at(-1)?.name}.ts`], // the start, and the start of /mls
+  }));
+  const tsc = fileURLToPath(new URL('../node_modules/typescript/bin/tsc', sdk));
+  await promisify(execFile)(process.execPath, [tsc, '-p', fileURLToPath(new URL('tsconfig.bundler.json', work))]);
+});
+
 test('the README has snippets', () => {
   expect(snippets.map(({ title }) => title)).toContain('Start');
 });
