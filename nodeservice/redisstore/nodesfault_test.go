@@ -3,6 +3,7 @@ package redisstore_test
 import (
 	"bytes"
 	"context"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -226,13 +227,15 @@ func TestAnswersCutOff(t *testing.T) {
 // reading and acknowledging go on, and make room.
 func TestRedisWithoutMemory(t *testing.T) {
 	leavesNothing(t)
-	server := redistest.Start(t, "--maxmemory", "24mb", "--maxmemory-policy", "noeviction")
-	shared := newCluster(t, server.URL())
-	c := converse(t, shared.start(t), shared.start(t))
+	shared := newCluster(t, redistest.Start(t, "--maxmemory-policy", "noeviction").URL())
+	here, there := shared.start(t), shared.start(t)
+	c := converse(t, here, there)
 	if err := c.stream.Close(); err != nil { // nobody reads it
 		t.Error(err)
 	}
-	big := bytes.Repeat([]byte("x"), 2<<20)
+	const room, most = 2 << 20, 16
+	leave(t, here.client, room)
+	big := bytes.Repeat([]byte("x"), 2*room/most)
 	send := func() (nodeservice.Receipt, error) {
 		return c.alice.Enqueue(t.Context(), nodeservice.EnqueueRequest{Channel: c.channel, Payload: big})
 	}
@@ -245,8 +248,8 @@ func TestRedisWithoutMemory(t *testing.T) {
 			}
 			break
 		}
-		if last = receipt; last.Seq > 24 {
-			t.Fatal("48 MiB were stored in 24")
+		if last = receipt; last.Seq > most {
+			t.Fatal("twice as much was stored as there was room for")
 		}
 	}
 	page, err := c.bob.Fetch(t.Context(), nodeservice.FetchRequest{Channel: c.channel})
@@ -258,5 +261,21 @@ func TestRedisWithoutMemory(t *testing.T) {
 	}
 	if receipt, err := send(); err != nil || receipt.Seq != last.Seq+1 {
 		t.Errorf("with room again: %+v, %v", receipt, err)
+	}
+}
+
+// leave bounds a Redis's memory to so many bytes more than it has in use.
+func leave(t *testing.T, client *redisstore.Client, room int) {
+	t.Helper()
+	info, err := client.InfoMap(t.Context(), "memory").Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	used, err := strconv.Atoi(info["Memory"]["used_memory"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := client.ConfigSet(t.Context(), "maxmemory", strconv.Itoa(used+room)).Err(); err != nil {
+		t.Fatal(err)
 	}
 }
