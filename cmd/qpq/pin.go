@@ -20,7 +20,7 @@ type pin [sha256.Size]byte
 func (p *pin) UnmarshalText(text []byte) error {
 	digest, ok := strings.CutPrefix(string(text), "sha256:")
 	if !ok {
-		return fmt.Errorf("%q does not begin with sha256:", text)
+		return fmt.Errorf("%q is not spelled sha256:DIGEST", text)
 	}
 	sum, err := hex.DecodeString(digest)
 	if err != nil || len(sum) != len(p) {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"fmt"
 	"net"
 	"net/netip"
 	"path/filepath"
@@ -216,7 +215,7 @@ func (b *besieged) await(metric string, enough func(int64) bool) {
 	b.t.Helper()
 	for n := b.metric(metric); !enough(n); n = b.metric(metric) {
 		if b.t.Context().Err() != nil {
-			b.t.Fatal(fmt.Sprintf("%s stays at %d", metric, n))
+			b.t.Fatalf("%s stays at %d", metric, n)
 		}
 	}
 }
