@@ -36,6 +36,9 @@ func openBus(t testing.TB, client *Client) *Bus {
 	return bus
 }
 
+// SpeaksOn is the channel that this node publishes on, for tests of whole nodes.
+func (b *Bus) SpeaksOn() string { return b.speaks }
+
 // acrossNodes hints on one node's bus and subscribes on another's.
 type acrossNodes struct{ here, there *Bus }
 

@@ -92,6 +92,28 @@ func (c *Cluster) Restart(t TB) {
 	c.await(t)
 }
 
+// ShardOf is the place among the masters of the one that serves a slot at the
+// start.
+func (c *Cluster) ShardOf(t TB, slot int64) int {
+	t.Helper()
+	for shard := range shards {
+		if slot < int64(slots*(shard+1)/shards) {
+			return shard
+		}
+	}
+	t.Fatalf("there is no slot %d", slot)
+	return 0
+}
+
+// AwaitFailover waits until the one replica of a shard is its master.
+func (c *Cluster) AwaitFailover(t TB, shard int) {
+	t.Helper()
+	if len(c.Replicas) != shards {
+		t.Fatalf("a shard has %d replicas in three", len(c.Replicas))
+	}
+	c.Replicas[shard].Await(t, "Failover election won")
+}
+
 func (c *Cluster) all() []*Server { return append(append([]*Server(nil), c.Masters...), c.Replicas...) }
 
 func (c *Cluster) await(t TB) {
