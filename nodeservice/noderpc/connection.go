@@ -35,7 +35,7 @@ type connection struct {
 
 // start serves an accepted connection, if there is room for it.
 func (s *Server) start(conn net.Conn, trusted bool) {
-	address := remoteAddress(conn)
+	address := addressOf(conn.RemoteAddr())
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closing || !s.admit(address) {
@@ -142,9 +142,9 @@ func (s *Server) dismiss(address netip.Addr) {
 	}
 }
 
-// remoteAddress is the zero Addr unless the peer came over IP.
-func remoteAddress(conn net.Conn) netip.Addr {
-	remote, err := netip.ParseAddrPort(conn.RemoteAddr().String())
+// addressOf is the zero Addr unless the peer came over IP.
+func addressOf(peer net.Addr) netip.Addr {
+	remote, err := netip.ParseAddrPort(peer.String())
 	if err != nil {
 		return netip.Addr{}
 	}

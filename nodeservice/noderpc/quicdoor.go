@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"net/netip"
 	"sync"
 
 	"github.com/quic-go/quic-go"
@@ -35,7 +34,7 @@ type ticketKey struct{}
 // 8.1.2): while much is under way, and from addresses with many connections, lest
 // others use up their share in their name.
 func (d *quicDoor) suspects(addr net.Addr) bool {
-	host := hostOf(udpAddress(addr))
+	host := hostOf(addressOf(addr))
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.shaking >= min(retryFrom, d.limits.Conns/4) || d.perHost[host] >= d.limits.ConnsPerAddress/4
@@ -43,7 +42,7 @@ func (d *quicDoor) suspects(addr net.Addr) bool {
 
 // admit counts a connection in until its context ends.
 func (d *quicDoor) admit(ctx context.Context, info *quic.ClientInfo) (context.Context, error) {
-	host := hostOf(udpAddress(info.RemoteAddr))
+	host := hostOf(addressOf(info.RemoteAddr))
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.conns >= d.limits.Conns || d.perHost[host] >= d.limits.ConnsPerAddress {
@@ -78,12 +77,4 @@ func (d *quicDoor) dismiss(host hostKey) {
 	if d.perHost[host]--; d.perHost[host] == 0 {
 		delete(d.perHost, host)
 	}
-}
-
-func udpAddress(addr net.Addr) netip.Addr {
-	remote, err := netip.ParseAddrPort(addr.String())
-	if err != nil {
-		return netip.Addr{}
-	}
-	return remote.Addr().Unmap().WithZone("")
 }
