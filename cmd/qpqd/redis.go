@@ -61,7 +61,7 @@ func (n *node) openRedis(ctx context.Context) error {
 // openShared opens what stands beside the store.
 func (n *node) openShared(ctx context.Context, s *shared) (err error) {
 	secrets := redisstore.NewSecrets(s.client)
-	if s.secret, err = secrets.ReadOrCreate(ctx, sharedSecret, newSecret); err != nil {
+	if s.secret, err = secrets.ReadOrFound(ctx, "", sharedSecret, newSecret); err != nil {
 		return fmt.Errorf("the nodes' secret: %w", err)
 	}
 	if n.cfg.TokenKeys != "" {

@@ -101,6 +101,9 @@ const (
 	spentMark     = 'n'
 )
 
+// defaultNamespace is that of a Config without one.
+const defaultNamespace = "qpq"
+
 // buckets is how many hash tags there are. More would spread a large cluster
 // more evenly; each costs the sweep a command.
 const buckets = 1024
@@ -126,8 +129,10 @@ func lineOf(q ns.Queue) (l lineName) {
 }
 
 // base is what all keys of a bucket begin with.
-func (s *Store) base(bucket uint32) string {
-	return s.cfg.Namespace + "{" + strconv.FormatUint(uint64(bucket), 10) + "}"
+func (s *Store) base(bucket uint32) string { return baseIn(s.cfg.Namespace, bucket) }
+
+func baseIn(namespace string, bucket uint32) string {
+	return namespace + "{" + strconv.FormatUint(uint64(bucket), 10) + "}"
 }
 
 // baseOf is the base of a resource.

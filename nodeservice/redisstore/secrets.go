@@ -1,10 +1,12 @@
 package redisstore
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -50,6 +52,68 @@ func (s *Secrets) ReadOrCreate(ctx context.Context, name string, create func() (
 		return nil, err
 	}
 	return s.Read(ctx, name)
+}
+
+// ErrSecretLost says that a Redis holds what was stored under a secret, and not the
+// secret.
+var ErrSecretLost = errors.New("this Redis holds data of nodes, but not the secret that they had: it was deleted, or half restored")
+
+// ReadOrFound is ReadOrCreate for a secret without which nothing else may be there:
+// it makes one only where the namespace (as in Config) holds nothing yet.
+func (s *Secrets) ReadOrFound(ctx context.Context, namespace, name string, create func() ([]byte, error)) ([]byte, error) {
+	secret, err := s.Read(ctx, name)
+	if !errors.Is(err, ErrNoSecret) {
+		return secret, err
+	}
+	used, err := s.used(ctx, cmp.Or(namespace, defaultNamespace))
+	if err != nil {
+		return nil, err
+	}
+	if !used {
+		return s.ReadOrCreate(ctx, name, create)
+	}
+	// Another node may have made it meanwhile, and stored something since.
+	if secret, err = s.Read(ctx, name); errors.Is(err, ErrNoSecret) {
+		return nil, fmt.Errorf("%w; restore the key %s", ErrSecretLost, secretKey(name))
+	}
+	return secret, err
+}
+
+// used looks for what a store has left in a namespace. Whatever expires has its
+// bucket's index; of the rest, a scan comes upon some, unless it lies behind a
+// hundred thousand keys of somebody else.
+func (s *Secrets) used(ctx context.Context, namespace string) (bool, error) {
+	pipe := s.client.Pipeline()
+	indexes := make([]*redis.IntCmd, buckets)
+	for bucket := range indexes {
+		indexes[bucket] = pipe.Exists(ctx, baseIn(namespace, uint32(bucket))+string(keyIndex))
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return false, err
+	}
+	for _, index := range indexes {
+		if index.Val() > 0 {
+			return true, nil
+		}
+	}
+	found := false
+	err := s.client.masters(ctx, func(ctx context.Context, master redis.Cmdable) error {
+		var cursor uint64
+		for range 100 {
+			keys, next, err := master.Scan(ctx, cursor, globbed(namespace)+"{*", 1000).Result()
+			if found = found || len(keys) > 0; err != nil || found || next == 0 {
+				return err
+			}
+			cursor = next
+		}
+		return nil
+	})
+	return found, err
+}
+
+// globbed is a text as a pattern that matches nothing else.
+func globbed(text string) string {
+	return strings.NewReplacer("*", "\\*", "?", "\\?", "[", "\\[", "]", "\\]", "\\", "\\\\").Replace(text)
 }
 
 // Replace puts a secret in the place of another, unless somebody else has.

@@ -81,7 +81,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if strings.ContainsAny(cfg.Namespace, "{}") {
 		return nil, errors.New("redisstore: a namespace has no braces: they are for the keys")
 	}
-	cfg.Namespace = cmp.Or(cfg.Namespace, "qpq")
+	cfg.Namespace = cmp.Or(cfg.Namespace, defaultNamespace)
 	cfg.Wait.Timeout = cmp.Or(cfg.Wait.Timeout, 2*time.Second) // a disk that is synced each second must be able to
 	cfg.Log = cmp.Or(cfg.Log, slog.New(slog.DiscardHandler))
 	s := &Store{client: cfg.Client, cfg: cfg, audits: make(chan struct{}, 2)}
