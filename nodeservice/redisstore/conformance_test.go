@@ -19,7 +19,7 @@ import (
 	"github.com/quicproquo/node/nodeservice/storetest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, dialing) }
 
 // TestConformance runs the contract's suite on a server that logs each write before
 // it answers. The power cut is a SIGKILL, which leaves what the system was given:
