@@ -7,7 +7,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -54,19 +53,25 @@ func TestBehaviours(t *testing.T) {
 	)
 }
 
-// TestBehavioursOnRedis tries them on one server and on a cluster of three shards,
-// at the core: what an engine could spoil does not depend on the door.
+// TestBehavioursOnRedis tries them on one server through both doors, and on a
+// cluster of three shards at the core: what an engine could spoil there does not
+// depend on the door.
 func TestBehavioursOnRedis(t *testing.T) {
 	leaks := goleak.IgnoreCurrent()
 	t.Cleanup(func() { goleak.VerifyNone(t, leaks) })
+	core := nodetest.Door{Name: "direct", Serve: direct, Has: nodetest.Drain | nodetest.Legacy | nodetest.Recipient |
+		nodetest.MaxBytes | nodetest.Window | nodetest.Origins | nodetest.Held | nodetest.Proofs}
 	nodetest.Run(t,
-		[]nodetest.Door{{Name: "direct", Serve: direct, Has: nodetest.Drain | nodetest.Legacy | nodetest.Recipient |
-			nodetest.MaxBytes | nodetest.Window | nodetest.Origins | nodetest.Held | nodetest.Proofs}},
-		[]nodetest.Engine{
-			{Name: "redis", Open: onRedis(t, redistest.Start(t).URL())},
-			{Name: "redis cluster", Open: onRedis(t, redistest.StartCluster(t, 0).URL())},
+		[]nodetest.Door{
+			core,
+			{Name: "capnp", Serve: native, Has: nodetest.Drain | nodetest.Legacy | nodetest.Recipient |
+				nodetest.MaxBytes | nodetest.Window | nodetest.Native | nodetest.Held},
+			{Name: "http", Serve: overHTTP, Has: nodetest.HTTP | nodetest.Proofs},
 		},
+		[]nodetest.Engine{{Name: "redis", Open: onRedis(t, redistest.Start(t).URL())}},
 	)
+	nodetest.Run(t, []nodetest.Door{core},
+		[]nodetest.Engine{{Name: "redis cluster", Open: onRedis(t, redistest.StartCluster(t, 0).URL())}})
 }
 
 // onRedis opens stores that share a Redis and a connection pool, each with keys of
@@ -125,7 +130,7 @@ func direct(_ *testing.T, core *nodeservice.Service, _ *slog.Logger) nodetest.Se
 func native(t *testing.T, core *nodeservice.Service, log *slog.Logger) nodetest.Served {
 	server := noderpc.NewServer(noderpc.ServerConfig{Node: core, Log: log})
 	listener := listen(t)
-	stop := serving(func() { _ = server.Serve(context.Background(), listener) }, func() { closing(t, server) })
+	stop := nodetest.Serving(func() { _ = server.Serve(context.Background(), listener) }, func() { closing(t, server) })
 	t.Cleanup(stop)
 	return nodetest.Served{
 		Addr: listener.Addr().String(),
@@ -159,7 +164,7 @@ func apart(t *testing.T, core *nodeservice.Service, log *slog.Logger) nodetest.S
 	if err != nil {
 		t.Fatal(err)
 	}
-	stopNode := serving(func() { _ = server.ServeTrusted(context.Background(), listener) }, func() { closing(t, server) })
+	stopNode := nodetest.Serving(func() { _ = server.ServeTrusted(context.Background(), listener) }, func() { closing(t, server) })
 	node := noderpc.NewGatewayNode(noderpc.GatewayNodeConfig{Log: log, Dial: func(ctx context.Context) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", listener.Addr().String())
 	}})
@@ -180,7 +185,7 @@ func gatewayTo(t *testing.T, node nodeservice.Node, log *slog.Logger) nodetest.S
 	}
 	listener := listen(t)
 	server := gateway.NewServer(openapitest.Contract(t, door), log)
-	stop := serving(func() { _ = server.Serve(listener) }, func() { closing(t, door); closing(t, server) })
+	stop := nodetest.Serving(func() { _ = server.Serve(listener) }, func() { closing(t, door); closing(t, server) })
 	t.Cleanup(stop)
 	return nodetest.Served{
 		Addr: listener.Addr().String(),
@@ -203,14 +208,4 @@ func listen(t *testing.T) net.Listener {
 		t.Fatal(err)
 	}
 	return listener
-}
-
-// serving runs a server; what it returns stops it and waits for it.
-func serving(serve, end func()) (stop func()) {
-	var running sync.WaitGroup
-	running.Go(serve)
-	return sync.OnceFunc(func() {
-		end()
-		running.Wait()
-	})
 }
