@@ -55,6 +55,7 @@ import (
 //	R, Y               in bucket 0: hash of revocations, and sorted set of their
 //	                   names by until when: 't' token, 'i' raw key
 //	F                  counter that is raised with each write that waits for replicas
+//	X                  never there: scripts name it (scripts.go)
 //
 // A line's hash has the members m0 and m1 (a P-256 key without its first byte,
 // which is always 4), c createdAt; h head, r and e receivedAt and expiresAt of the
@@ -88,6 +89,7 @@ const (
 	keyRevocations = 'R'
 	keyRevokedTill = 'Y'
 	keyFence       = 'F'
+	keyNowhere     = 'X'
 )
 
 // The kinds of entries in W.

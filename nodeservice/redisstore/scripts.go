@@ -59,6 +59,7 @@ const maxTries = 3
 // run runs a script on the server that holds key, its first key. Every script may
 // be sent twice.
 func (s *Store) run(ctx context.Context, sc *script, keys []string, args ...any) (*reply, error) {
+	keys = s.guarded(keys)
 	for try := 1; ; try++ {
 		answer, err := s.send(ctx, sc, keys, args)
 		if err == nil {
@@ -69,6 +70,21 @@ func (s *Store) run(ctx context.Context, sc *script, keys []string, args ...any)
 		}
 	}
 }
+
+// guarded adds a key that never exists, in a cluster. While a slot moves from one
+// server to another, each has some of its keys, and a script that comes upon one that
+// has left ends in the middle of its step. Redis looks for the keys that a script
+// names before it starts it: one that is nowhere keeps all scripts out until the
+// slot has moved.
+func (s *Store) guarded(keys []string) []string {
+	if s.client.cluster == nil {
+		return keys
+	}
+	return append(keys[:len(keys):len(keys)], tagOf(keys[0])+string(keyNowhere))
+}
+
+// tagOf is what all keys of a bucket begin with.
+func tagOf(key string) string { return key[:strings.IndexByte(key, '}')+1] }
 
 // mayRepeat says that a connection ended, which another may not do: a server that
 // was restarted leaves such connections in the pool.
@@ -139,7 +155,7 @@ func (s *Store) waitOn(ctx context.Context, master *redis.Client, sc *script, so
 	} else {
 		answer = sc.EvalSha(ctx, pipe, keys, args...)
 	}
-	fence := pipe.Incr(ctx, keys[0][:strings.IndexByte(keys[0], '}')+1]+string(keyFence))
+	fence := pipe.Incr(ctx, tagOf(keys[0])+string(keyFence))
 	var reached *redis.Cmd
 	if w.Disk {
 		reached = pipe.Do(ctx, "waitaof", 1, w.Replicas, w.Timeout.Milliseconds())
@@ -184,7 +200,7 @@ func (s *Store) runAll(ctx context.Context, sc *script, questions []question) ([
 	pipe := s.client.Pipeline()
 	answers := make([]*redis.Cmd, len(questions))
 	for i, q := range questions {
-		answers[i] = sc.EvalSha(ctx, pipe, []string{q.key}, q.args...)
+		answers[i] = sc.EvalSha(ctx, pipe, s.guarded([]string{q.key}), q.args...)
 	}
 	if len(questions) > 0 {
 		_, _ = pipe.Exec(ctx) // each command has its own error
