@@ -11,14 +11,14 @@ CAPNPC_GO := capnproto.org/go/capnp/v3/capnpc-go@v3.1.0-alpha.2
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 help:
-	@echo 'make run       one node on loopback, its data under ./var'
-	@echo 'make run-cluster  two nodes and a Redis on loopback, their data under ./var/cluster'
-	@echo 'make test      every test there is (installs what is missing, as root on Debian)'
-	@echo 'make check     format, vet, staticcheck, generated code and web/dist up to date'
-	@echo 'make generate  the Go code of the schemas, again'
-	@echo 'make demo      a conversation through both doors, with a crash in it'
-	@echo 'make bench     all benchmarks'
-	@echo 'make crash     kills and power cuts by the hundred (CUTS=150 KILLS=100 SEED=0)'
+	@echo 'make run          one node on loopback, its data under ./var'
+	@echo 'make run-cluster  two nodes and the Redis that they share, under ./var/cluster'
+	@echo 'make test         every test there is (installs what is missing, as root on Debian)'
+	@echo 'make check        format, vet, staticcheck, generated code and web/dist up to date'
+	@echo 'make generate     the Go code of the schemas, again'
+	@echo 'make demo         a conversation through both doors, with a crash in it'
+	@echo 'make bench        all benchmarks'
+	@echo 'make crash        kills and power cuts by the hundred (CUTS=150 KILLS=100 SEED=0)'
 
 run:
 	$(GO) run ./cmd/qpqd serve

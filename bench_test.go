@@ -14,6 +14,7 @@ import (
 	"github.com/quicproquo/node/nodeservice"
 	"github.com/quicproquo/node/nodeservice/identity"
 	"github.com/quicproquo/node/nodeservice/noderpc"
+	"github.com/quicproquo/node/nodeservice/nodetest"
 	"github.com/quicproquo/node/nodeservice/pebblestore"
 )
 
@@ -154,7 +155,7 @@ func (w *benchWorld) login(b *testing.B) nodeservice.Session {
 func benchNative(b *testing.B, core nodeservice.Node) nodeservice.Node {
 	server := noderpc.NewServer(noderpc.ServerConfig{Node: core})
 	listener := benchListen(b)
-	stop := serving(func() { _ = server.Serve(context.Background(), listener) }, func() { must(b, server.Close()) })
+	stop := nodetest.Serving(func() { _ = server.Serve(context.Background(), listener) }, func() { must(b, server.Close()) })
 	b.Cleanup(stop)
 	client, err := noderpc.Dial(b.Context(), "tcp", listener.Addr().String(), nil)
 	must(b, err)
@@ -167,7 +168,7 @@ func benchHTTP(b *testing.B, core *nodeservice.Service) nodeservice.Node {
 	must(b, err)
 	listener := benchListen(b)
 	server := gateway.NewServer(door, slog.New(slog.DiscardHandler))
-	b.Cleanup(serving(func() { _ = server.Serve(listener) }, func() { must(b, door.Close()); must(b, server.Close()) }))
+	b.Cleanup(nodetest.Serving(func() { _ = server.Serve(listener) }, func() { must(b, door.Close()); must(b, server.Close()) }))
 	client, err := gatewayclient.New(gatewayclient.Config{BaseURL: "http://" + listener.Addr().String()})
 	must(b, err)
 	b.Cleanup(func() { must(b, client.Close()) })

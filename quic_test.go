@@ -29,12 +29,12 @@ func TestBehavioursOverQUIC(t *testing.T) {
 
 func overQUIC(t *testing.T, core *nodeservice.Service, log *slog.Logger) nodetest.Served {
 	server := noderpc.NewServer(noderpc.ServerConfig{Node: core, Log: log})
-	certificate := selfSigned(t)
+	certificate := nodetest.Certificate(t)
 	socket, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	stop := serving(func() {
+	stop := nodetest.Serving(func() {
 		_ = server.ServeQUIC(context.Background(), socket, &tls.Config{Certificates: []tls.Certificate{certificate}})
 	}, func() { closing(t, server) })
 	t.Cleanup(stop)

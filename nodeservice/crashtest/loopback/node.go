@@ -7,13 +7,13 @@ import (
 	"errors"
 	"log/slog"
 	"net"
-	"sync"
 
 	"github.com/quicproquo/node/gateway"
 	"github.com/quicproquo/node/gateway/gatewayclient"
 	"github.com/quicproquo/node/nodeservice"
 	"github.com/quicproquo/node/nodeservice/crashtest"
 	"github.com/quicproquo/node/nodeservice/noderpc"
+	"github.com/quicproquo/node/nodeservice/nodetest"
 )
 
 // Node is a node in this process, with both doors on loopback.
@@ -33,7 +33,7 @@ func Open(c nodeservice.Config) (*Node, error) {
 	}
 	n := &Node{store: c.Store, core: core}
 	run, end := context.WithCancel(context.Background())
-	n.stops = append(n.stops, serving(func() { _ = core.Run(run) }, end))
+	n.stops = append(n.stops, nodetest.Serving(func() { _ = core.Run(run) }, end))
 	if err := n.open(); err != nil {
 		return nil, errors.Join(err, n.Stop())
 	}
@@ -63,8 +63,8 @@ func (n *Node) open() error {
 	}
 	httpServer := gateway.NewServer(door, slog.New(slog.DiscardHandler))
 	n.stops = append(n.stops,
-		serving(func() { _ = server.Serve(context.Background(), rpc) }, func() { _ = server.Close() }),
-		serving(func() { _ = httpServer.Serve(web) }, func() { _, _ = door.Close(), httpServer.Close() }))
+		nodetest.Serving(func() { _ = server.Serve(context.Background(), rpc) }, func() { _ = server.Close() }),
+		nodetest.Serving(func() { _ = httpServer.Serve(web) }, func() { _, _ = door.Close(), httpServer.Close() }))
 	n.doors = []crashtest.Door{
 		{Name: "capnp", Legacy: true, Dial: func(ctx context.Context) (nodeservice.Node, error) {
 			return noderpc.Dial(ctx, "tcp", rpc.Addr().String(), nil)
@@ -74,16 +74,6 @@ func (n *Node) open() error {
 		}},
 	}
 	return nil
-}
-
-// serving runs a part; what it returns ends it, and waits for it.
-func serving(serve, end func()) (stop func()) {
-	var running sync.WaitGroup
-	running.Go(serve)
-	return sync.OnceFunc(func() {
-		end()
-		running.Wait()
-	})
 }
 
 // Stop stops doors and core, and closes the store.

@@ -71,6 +71,10 @@ class Connection {
     return system.bootstrap(server).castAs<Interface>();
   }
 
+  // leave tells the node that nothing more comes. Over TLS a client that just ends
+  // shows nothing, and what it fetched comes again to the next one.
+  void leave() { stream->shutdownWrite(); }
+
  private:
   kj::Maybe<kj::Own<kj::TlsContext>> tls;
   kj::Own<kj::AsyncIoStream> stream;

@@ -158,6 +158,7 @@ int main(int argc, char* argv[]) {
     done("drained ", drain(io.waitScope, bob));
   } else if (mode == "once") {
     done("fetched ", bob.fetch().wait(io.waitScope).getPayloads().size());
+    connection.leave();
   } else if (mode == "unread") {
     unread(io.waitScope, bob);
   } else {

@@ -1,4 +1,4 @@
-package node_test
+package schema_test
 
 import (
 	"bufio"
@@ -22,11 +22,11 @@ import (
 // since they were last made, beside our own binaries, and returns where they are.
 func buildPeer(t *testing.T, name string) string {
 	t.Helper()
-	dir, err := filepath.Abs(filepath.Join("bin", name))
+	dir, err := filepath.Abs(filepath.Join("..", "bin", name))
 	if err != nil {
 		t.Fatal(err)
 	}
-	sources, err := filepath.Glob("schema/testdata/" + name + "/*")
+	sources, err := filepath.Glob("testdata/" + name + "/*")
 	if err != nil || len(sources) == 0 {
 		t.Fatal(sources, err)
 	}
@@ -36,7 +36,7 @@ func buildPeer(t *testing.T, name string) string {
 		}
 	}
 	started := time.Now()
-	out, err := exec.CommandContext(t.Context(), "make", "-j2", "-C", "schema/testdata/"+name, "BUILD="+dir).CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), "make", "-j2", "-C", "testdata/"+name, "BUILD="+dir).CombinedOutput()
 	if err != nil {
 		t.Fatalf("building the clients (which needs capnp, g++ and libcapnp-dev, or npm): %v\n%s", err, out)
 	}

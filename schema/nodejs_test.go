@@ -1,4 +1,4 @@
-package node_test
+package schema_test
 
 import (
 	"os/exec"

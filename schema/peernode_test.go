@@ -1,25 +1,25 @@
-package node_test
+package schema_test
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+	"io"
 	"log/slog"
-	"math/big"
 	"net"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"github.com/quicproquo/node/nodeservice"
 	"github.com/quicproquo/node/nodeservice/identity"
 	"github.com/quicproquo/node/nodeservice/noderpc"
+	"github.com/quicproquo/node/nodeservice/nodetest"
+	"github.com/quicproquo/node/nodeservice/pebblestore"
 )
 
 // peerAudience is what the clients of schema/testdata are configured for.
@@ -43,9 +43,14 @@ func newPeerNode(t *testing.T) *peerNode {
 	if err != nil {
 		t.Fatal(err)
 	}
+	store, err := pebblestore.Open("node", pebblestore.Options{FS: vfs.NewMem(), CacheBytes: 1 << 20, MemTableBytes: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { closing(t, store) })
 	n := &peerNode{keys: keys, written: make(chan int, 64)}
 	n.core, err = nodeservice.New(nodeservice.Config{
-		Store: openPebble(t), Secret: make([]byte, 32), Keys: keys, PublicURL: peerAudience,
+		Store: store, Secret: make([]byte, 32), Keys: keys, PublicURL: peerAudience,
 		Quotas: nodeservice.DefaultQuotas(), Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
@@ -53,7 +58,7 @@ func newPeerNode(t *testing.T) *peerNode {
 	}
 	running, cancel := context.WithCancel(context.Background())
 	t.Cleanup(func() { closing(t, n.core) })
-	t.Cleanup(serving(func() { _ = n.core.Run(running) }, cancel))
+	t.Cleanup(nodetest.Serving(func() { _ = n.core.Run(running) }, cancel))
 	server := noderpc.NewServer(noderpc.ServerConfig{Node: n.core, Limits: noderpc.Limits{Sessions: 16}})
 	t.Cleanup(func() { closing(t, server) })
 	n.listen(t, server)
@@ -70,17 +75,31 @@ func (n *peerNode) listen(t *testing.T, server *noderpc.Server) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var plain, encrypted, socket net.Listener = watched{listen(t), n}, watched{listen(t), n}, watched{bound, n}
-	certificate := selfSigned(t)
+	var plain, encrypted, socket net.Listener = watched{loopback(t), n}, watched{loopback(t), n}, watched{bound, n}
+	certificate := nodetest.Certificate(t)
 	n.plain, n.tls = plain.Addr().(*net.TCPAddr), encrypted.Addr().(*net.TCPAddr)
 	n.socket, n.certificate = socket.Addr().String(), filepath.Join(dir, "certificate.pem")
 	block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.Certificate[0]})
 	if err := os.WriteFile(n.certificate, block, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	encrypted = tls.NewListener(encrypted, &tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{certificate}})
+	encrypted = tls.NewListener(noderpc.WatchEnds(encrypted), &tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{certificate}})
 	for _, listener := range []net.Listener{plain, socket, encrypted} {
-		t.Cleanup(serving(func() { _ = server.Serve(context.Background(), listener) }, func() { _ = listener.Close() }))
+		t.Cleanup(nodetest.Serving(func() { _ = server.Serve(context.Background(), listener) }, func() { _ = listener.Close() }))
+	}
+}
+
+func loopback(t *testing.T) net.Listener {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return listener
+}
+
+func closing(t *testing.T, c io.Closer) {
+	if err := c.Close(); err != nil {
+		t.Errorf("close: %v", err)
 	}
 }
 
@@ -120,23 +139,6 @@ func (n *peerNode) waitWritten(t *testing.T, bytes int) {
 			t.Fatal("nothing more is written")
 		}
 	}
-}
-
-// selfSigned is a certificate of localhost.
-func selfSigned(t *testing.T) tls.Certificate {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), DNSNames: []string{"localhost"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
 // people are the identities of one run, by the names that the clients know.
@@ -193,17 +195,21 @@ func (n *peerNode) fill(t *testing.T, who people, messages int) {
 	}
 }
 
-// waitEmpty returns once nothing is left in bob's queue of before channels.
+// waitEmpty returns once nothing is left in bob's queue of before channels, which
+// is soon after a client showed that it has what it drained.
 func (n *peerNode) waitEmpty(t *testing.T, who people) {
 	t.Helper()
 	bob := n.session(t, who["bob"])
-	for {
+	for deadline := time.Now().Add(time.Minute); ; {
 		page, err := bob.Fetch(t.Context(), nodeservice.FetchRequest{Legacy: true})
 		if err != nil {
 			t.Fatal(err)
 		}
 		if len(page.Messages) == 0 {
 			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d messages are left", len(page.Messages))
 		}
 	}
 }
