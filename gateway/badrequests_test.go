@@ -38,7 +38,7 @@ func TestBadRequests(t *testing.T) {
 	}{
 		{"no such path", "GET", "/v1/nothing", "", nil, 404, bad},
 		{"a slash too many", "GET", "/v1/channels/", "", nil, 404, bad},
-		{"outside of the API", "GET", "/", "", nil, 404, bad},
+		{"outside of the API", "GET", "/nothing", "", nil, 404, bad},
 		{"a method that the path lacks", "PUT", "/v1/channels", "{}", nil, 405, bad},
 		{"a method that nobody knows", "BREW", "/v1/channels", "", nil, 405, bad},
 		{"a method on no path", "PATCH", "/v1/nothing", "", nil, 404, bad},

@@ -13,6 +13,7 @@ func (s *session) drain(ctx context.Context, req FetchRequest, q Queue, now Unix
 	if req.Consumer != nil {
 		req.Consumer.node.Store(s.node)
 	}
+	defer r.enter(q)()
 	s.node.settleNeglected(ctx, q)
 	for {
 		start := r.start(req, q, now)
@@ -38,23 +39,27 @@ func (s *session) drain(ctx context.Context, req FetchRequest, q Queue, now Unix
 }
 
 // remove is the simple form: the messages are gone before the answer is written.
-// The acknowledgement holds only if acked is still what the page was read at: so
-// two drains do not return the same message even on two nodes. Behind a page
+// The acknowledgement holds only if acked is still what this node knows, which may
+// have risen since the page was read: so two drains do not return the same message
+// even on two nodes. Behind a page
 // that is handed out and not settled nothing can be acknowledged; then it is
 // remembered as arrived.
 func (s *session) remove(ctx context.Context, out *Handout, page *Page, now UnixMilli) (removed bool, err error) {
 	r := &s.node.handouts
-	d := r.closing(out)
+	d, acked := r.closing(out)
 	if d.through == 0 {
 		return true, nil
 	}
-	done, err := s.node.cfg.Store.Ack(ctx, Ack{Queue: d.queue, Through: d.through, IfAcked: &page.Acked, Now: now})
-	if err != nil || done.Outcome == AckConflict {
+	done, err := s.node.cfg.Store.Ack(ctx, Ack{Queue: d.queue, Through: d.through, IfAcked: &acked, Now: now})
+	if err != nil {
 		out.Lost()
-		if err != nil {
-			*page = Page{}
-		}
+		*page = Page{}
 		return false, err
+	}
+	if done.Outcome == AckConflict { // acknowledged elsewhere, and perhaps drained on another node
+		r.acknowledged(d.queue, done, nil)
+		out.Lost()
+		return false, nil
 	}
 	r.acknowledged(d.queue, done, nil)
 	s.node.cfg.Bus.Hint(Hint{Owner: s.id, Kind: HintAcked, Channel: d.queue.Channel})

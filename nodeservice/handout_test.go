@@ -3,6 +3,7 @@ package nodeservice_test
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -442,4 +443,54 @@ func TestReaderThatNamesNoPlaceIsToldNoGapOfWhatWasAcknowledgedMeanwhile(t *test
 	if page.Gap != nil || page.Acked != 4 {
 		t.Errorf("gap %+v, acked %d; want none, and 4", page.Gap, page.Acked)
 	}
+}
+
+// distant is a store that is as far away as Redis: its answers come when others
+// have gone on.
+type distant struct{ nodeservice.Store }
+
+func (s distant) Read(ctx context.Context, req nodeservice.Read) (nodeservice.QueuePage, error) {
+	defer time.Sleep(rand.N(300 * time.Microsecond))
+	return s.Store.Read(ctx, req)
+}
+
+func (s distant) Ack(ctx context.Context, req nodeservice.Ack) (nodeservice.Acked, error) {
+	defer time.Sleep(rand.N(300 * time.Microsecond))
+	return s.Store.Ack(ctx, req)
+}
+
+// TestDrainsAtOnceNeverReturnTheSameMessage: one is acknowledged between the moment
+// in which another is handed its page and that in which it removes it.
+func TestDrainsAtOnceNeverReturnTheSameMessage(t *testing.T) {
+	const messages, drains = 300, 8
+	m := newMailbox(t, messages)
+	m.store.Store = distant{m.store.Store}
+	var mu sync.Mutex
+	seen := map[nodeservice.Seq]bool{}
+	var draining sync.WaitGroup
+	for range drains {
+		draining.Go(func() {
+			for {
+				page, err := m.bob.Fetch(t.Context(), nodeservice.FetchRequest{Channel: m.id, Drain: true, Limit: 1})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				mu.Lock()
+				for _, message := range page.Messages {
+					if seen[message.Seq] {
+						t.Errorf("seq %d was drained twice", message.Seq)
+					}
+					seen[message.Seq] = true
+				}
+				all := len(seen) == messages
+				mu.Unlock()
+				if all || t.Failed() {
+					return
+				}
+			}
+		})
+	}
+	draining.Wait()
+	m.acked(messages)
 }

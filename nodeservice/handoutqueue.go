@@ -15,6 +15,7 @@ type handedQueue struct {
 	pages   []*Handout // ascending by from
 	arrived []span     // ascending, apart from one another, above acked: not acknowledged yet
 	users   map[*Consumer]struct{}
+	drains  int // that are under way
 
 	// neglected says that something may be acknowledged and that perhaps nobody is
 	// about to: an attempt failed, or another acknowledgement made way.
@@ -147,5 +148,8 @@ func (l *handedQueue) raise(acked Seq) {
 	l.neglected = l.neglected || l.due() > 0
 }
 
-// abandoned says that nobody is there who was handed something of the queue.
-func (l *handedQueue) abandoned() bool { return len(l.pages) == 0 && len(l.users) == 0 }
+// abandoned says that nobody is there who was, or is about to be, handed something
+// of the queue.
+func (l *handedQueue) abandoned() bool {
+	return len(l.pages) == 0 && len(l.users) == 0 && l.drains == 0
+}

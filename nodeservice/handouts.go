@@ -12,7 +12,7 @@ import (
 type handouts struct {
 	most   int // a consumer may hold; static
 	mu     sync.Mutex
-	queues map[Queue]*handedQueue // guarded by mu: none without a page or an arrival
+	queues map[Queue]*handedQueue // guarded by mu: none without a page, an arrival or a drain under way
 }
 
 // of returns a queue's state, or a new one that is not kept yet.
@@ -28,11 +28,8 @@ func (r *handouts) tidy(l *handedQueue) {
 	if l.abandoned() && l.due() == 0 {
 		l.arrived = nil
 	}
-	if len(l.pages)+len(l.arrived) > 0 {
-		if r.queues == nil {
-			r.queues = make(map[Queue]*handedQueue)
-		}
-		r.queues[l.name] = l
+	if len(l.pages)+len(l.arrived)+l.drains > 0 {
+		r.keep(l)
 		return
 	}
 	for c := range l.users {
@@ -40,6 +37,29 @@ func (r *handouts) tidy(l *handedQueue) {
 	}
 	clear(l.users)
 	delete(r.queues, l.name)
+}
+
+func (r *handouts) keep(l *handedQueue) {
+	if r.queues == nil {
+		r.queues = make(map[Queue]*handedQueue)
+	}
+	r.queues[l.name] = l
+}
+
+// enter keeps what is known of a queue while a drain is under way: what it read
+// may be old when it comes, and is told from what is known by then.
+func (r *handouts) enter(q Queue) (leave func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l := r.of(q)
+	l.drains++
+	r.keep(l)
+	return func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		l.drains--
+		r.tidy(l)
+	}
 }
 
 // start is where a drain begins to read; 0: at what is acknowledged.
@@ -115,15 +135,16 @@ func (r *handouts) arrived(h *Handout) {
 }
 
 // closing is the acknowledgement that removes a page at once, with what has
-// arrived behind it; through 0: something before it is not settled, and the page
-// has arrived from now on: whoever makes way for it finds it.
-func (r *handouts) closing(h *Handout) due {
+// arrived behind it, and what is acknowledged before it; through 0: something
+// before it is not settled, and the page has arrived from now on: whoever makes
+// way for it finds it.
+func (r *handouts) closing(h *Handout) (d due, acked Seq) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	d := due{queue: h.queue.name}
-	if h.from > h.queue.acked {
+	d, acked = due{queue: h.queue.name}, h.queue.acked
+	if h.from > acked {
 		r.arrived(h)
-		return d
+		return d, acked
 	}
 	d.through = h.to
 	for _, a := range h.queue.arrived {
@@ -131,7 +152,7 @@ func (r *handouts) closing(h *Handout) due {
 			d.through = max(d.through, a.to)
 		}
 	}
-	return d
+	return d, acked
 }
 
 // dueOf is what may be acknowledged of the queues that c was handed something of.
