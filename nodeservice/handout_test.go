@@ -3,136 +3,12 @@ package nodeservice_test
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/quicproquo/node/nodeservice"
-	"github.com/quicproquo/node/nodeservice/storetest/model"
 )
-
-// stubborn is a store that can refuse acknowledgements, or take its time.
-type stubborn struct {
-	nodeservice.Store
-
-	mu   sync.Mutex
-	away bool              // guarded by mu: acknowledgements fail
-	gate chan struct{}     // guarded by mu: acknowledgements wait for it to close; nil: they do not
-	acks []nodeservice.Seq // guarded by mu: those that were applied
-}
-
-func (s *stubborn) Ack(ctx context.Context, req nodeservice.Ack) (nodeservice.Acked, error) {
-	s.mu.Lock()
-	away, gate := s.away, s.gate
-	s.mu.Unlock()
-	if gate != nil {
-		<-gate
-	}
-	if away {
-		return nodeservice.Acked{}, nodeservice.Errorf(nodeservice.CodeUnavailable, "the disk is full")
-	}
-	done, err := s.Store.Ack(ctx, req)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if done.Outcome == nodeservice.AckDone {
-		s.acks = append(s.acks, done.Acked)
-	}
-	return done, err
-}
-
-func (s *stubborn) setAway(away bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.away = away
-}
-
-// mailbox is a recipient with a channel to it, on a node of its own.
-type mailbox struct {
-	t          *testing.T
-	node       *nodeservice.Service
-	store      *stubborn
-	alice, bob nodeservice.Session
-	id         nodeservice.ChannelID
-	now        time.Time
-}
-
-func newMailbox(t *testing.T, messages int) *mailbox {
-	t.Helper()
-	m := &mailbox{t: t, store: &stubborn{Store: model.New()}, now: time.Now()}
-	m.node = newService(t, func(c *nodeservice.Config) {
-		c.Store, c.Now = m.store, func() time.Time { return m.now }
-		c.TokenTTL = 365 * 24 * time.Hour
-	})
-	m.alice, m.bob = login(t, m.node), login(t, m.node)
-	view, _, err := m.alice.CreateChannel(t.Context(), m.bob.Identity())
-	if err != nil {
-		t.Fatal(err)
-	}
-	m.id = view.ID
-	m.send(messages)
-	return m
-}
-
-func (m *mailbox) send(messages int) {
-	m.t.Helper()
-	for range messages {
-		send(m.t, m.alice, m.id, "a message")
-	}
-}
-
-// drain is a page of at most limit messages for a consumer, nil: who tells nothing.
-func (m *mailbox) drain(c *nodeservice.Consumer, limit int) nodeservice.Page {
-	m.t.Helper()
-	return m.fetch(nodeservice.FetchRequest{Drain: true, Consumer: c, Limit: limit})
-}
-
-func (m *mailbox) fetch(req nodeservice.FetchRequest) nodeservice.Page {
-	m.t.Helper()
-	req.Channel = m.id
-	page, err := m.bob.Fetch(m.t.Context(), req)
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	return page
-}
-
-// has demands a page's seqs.
-func (m *mailbox) has(page nodeservice.Page, seqs ...nodeservice.Seq) nodeservice.Page {
-	m.t.Helper()
-	got := []nodeservice.Seq{}
-	for _, message := range page.Messages {
-		got = append(got, message.Seq)
-	}
-	if fmt.Sprint(got) != fmt.Sprint(append([]nodeservice.Seq{}, seqs...)) {
-		m.t.Fatalf("seqs %v, want %v", got, seqs)
-	}
-	return page
-}
-
-// acked demands what is stored.
-func (m *mailbox) acked(want nodeservice.Seq) {
-	m.t.Helper()
-	if page := m.fetch(nodeservice.FetchRequest{}); page.Acked != want {
-		m.t.Fatalf("acked is %d, want %d", page.Acked, want)
-	}
-}
-
-func (m *mailbox) settle(c *nodeservice.Consumer) {
-	m.t.Helper()
-	if err := c.Settle(m.t.Context()); err != nil {
-		m.t.Fatal(err)
-	}
-}
-
-// forgotten demands that the node remembers nothing of what it handed out.
-func (m *mailbox) forgotten() {
-	m.t.Helper()
-	if n := m.node.HandedQueues(); n != 0 {
-		m.t.Fatalf("%d queues are remembered", n)
-	}
-}
 
 func TestWhatArrivedIsRemovedAndNothingElse(t *testing.T) {
 	m, c := newMailbox(t, 5), new(nodeservice.Consumer)
@@ -348,27 +224,6 @@ func TestASlowStoreHoldsUpNoDrain(t *testing.T) {
 	}
 }
 
-// TestAPageRemovedBehindAnAcknowledgementUnderWay: whoever it is given to tells
-// nothing more, and so nobody else has it removed.
-func TestAPageRemovedBehindAnAcknowledgementUnderWay(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m, a := newMailbox(t, 4), new(nodeservice.Consumer)
-		gate := make(chan struct{})
-		m.store.gate = gate
-		m.drain(a, 2).Handout.Arrived()
-		settled := make(chan error)
-		go func() { settled <- a.Settle(context.Background()) }()
-		synctest.Wait()
-		m.has(m.drain(nil, 0), 3, 4)
-		close(gate)
-		if err := <-settled; err != nil {
-			t.Fatal(err)
-		}
-		m.acked(4)
-		m.forgotten()
-	})
-}
-
 func TestWhatAConsumerLetsStandIsBounded(t *testing.T) {
 	const most = 50
 	m, c := newMailbox(t, most+1), new(nodeservice.Consumer)
@@ -429,68 +284,4 @@ func TestAWaitIsWokenByWhatIsForgotten(t *testing.T) {
 			t.Error("only once it had waited as long as it may")
 		}
 	})
-}
-
-func TestReaderThatNamesNoPlaceIsToldNoGapOfWhatWasAcknowledgedMeanwhile(t *testing.T) {
-	m := newMailbox(t, 6)
-	var c nodeservice.Consumer
-	defer c.Close()
-	m.has(m.drain(&c, 2), 1, 2)
-	if err := m.bob.Ack(t.Context(), nodeservice.AckRequest{Channel: m.id, Through: 4}); err != nil {
-		t.Fatal(err)
-	}
-	page := m.has(m.fetch(nodeservice.FetchRequest{Consumer: &c}), 5, 6)
-	if page.Gap != nil || page.Acked != 4 {
-		t.Errorf("gap %+v, acked %d; want none, and 4", page.Gap, page.Acked)
-	}
-}
-
-// distant is a store that is as far away as Redis: its answers come when others
-// have gone on.
-type distant struct{ nodeservice.Store }
-
-func (s distant) Read(ctx context.Context, req nodeservice.Read) (nodeservice.QueuePage, error) {
-	defer time.Sleep(rand.N(300 * time.Microsecond))
-	return s.Store.Read(ctx, req)
-}
-
-func (s distant) Ack(ctx context.Context, req nodeservice.Ack) (nodeservice.Acked, error) {
-	defer time.Sleep(rand.N(300 * time.Microsecond))
-	return s.Store.Ack(ctx, req)
-}
-
-// TestDrainsAtOnceNeverReturnTheSameMessage: one is acknowledged between the moment
-// in which another is handed its page and that in which it removes it.
-func TestDrainsAtOnceNeverReturnTheSameMessage(t *testing.T) {
-	const messages, drains = 300, 8
-	m := newMailbox(t, messages)
-	m.store.Store = distant{m.store.Store}
-	var mu sync.Mutex
-	seen := map[nodeservice.Seq]bool{}
-	var draining sync.WaitGroup
-	for range drains {
-		draining.Go(func() {
-			for {
-				page, err := m.bob.Fetch(t.Context(), nodeservice.FetchRequest{Channel: m.id, Drain: true, Limit: 1})
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				mu.Lock()
-				for _, message := range page.Messages {
-					if seen[message.Seq] {
-						t.Errorf("seq %d was drained twice", message.Seq)
-					}
-					seen[message.Seq] = true
-				}
-				all := len(seen) == messages
-				mu.Unlock()
-				if all || t.Failed() {
-					return
-				}
-			}
-		})
-	}
-	draining.Wait()
-	m.acked(messages)
 }
