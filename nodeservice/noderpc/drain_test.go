@@ -180,6 +180,7 @@ func TestWhoNeverKeepsIsNotBelieved(t *testing.T) {
 	s.gets(time.Minute, 2, 2)
 }
 
+// TestCancelsAtRandom: what a cancelled fetch was to return comes with another,
 // on the same connection, once and in order.
 func TestCancelsAtRandom(t *testing.T) {
 	const messages, cancels = 300, 300

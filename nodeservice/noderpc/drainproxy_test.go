@@ -116,5 +116,3 @@ func TestAProxyThatSwallowsTheAnswer(t *testing.T) {
 		})
 	}
 }
-
-// TestCancelsAtRandom: what a cancelled fetch was to return comes with another,
