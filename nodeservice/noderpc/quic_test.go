@@ -203,7 +203,7 @@ func TestAClientChangesItsNetwork(t *testing.T) {
 
 // TestAQUICConnectionWithoutAStreamEnds, and one whose streams have ended.
 func TestAQUICConnectionWithoutAStreamEnds(t *testing.T) {
-	srv := serveQUIC(t, &scriptedNode{}, noderpc.Limits{FirstMessage: 100 * time.Millisecond})
+	srv := serveQUIC(t, &scriptedNode{}, noderpc.Limits{FirstMessage: 1500 * time.Millisecond})
 	<-srv.raw(t).Context().Done()
 	used := srv.raw(t)
 	c := client(t, used)
@@ -286,7 +286,7 @@ func TestAPeerThatReadsNothingIsCut(t *testing.T) {
 // TestAFloodOfHandshakes: who begins and does not go on is soon asked to prove its
 // address first, is sent little, and leaves nothing behind.
 func TestAFloodOfHandshakes(t *testing.T) {
-	srv := serveQUIC(t, &scriptedNode{}, noderpc.Limits{FirstMessage: 500 * time.Millisecond, Conns: 64})
+	srv := serveQUIC(t, &scriptedNode{}, noderpc.Limits{FirstMessage: 2 * time.Second, Conns: 64})
 	honest := srv.dial(t)
 	if _, err := honest.Info(t.Context()); err != nil {
 		t.Fatal(err)
