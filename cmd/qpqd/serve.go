@@ -171,6 +171,7 @@ func (n *node) run(ctx context.Context) error {
 	serving, stop := context.WithCancel(serving)
 	defer stop()
 	parts.Go(func() error { return n.service.Run(serving) })
+	parts.Go(func() error { giveBackMemory(serving); return nil })
 	parts.Go(func() error { n.keys.watch(serving); return nil })
 	parts.Go(func() error { return serveHTTP(n.http, n.doors.http) })
 	if n.doors.rpc != nil {
