@@ -54,6 +54,7 @@ test('another profile of the same browser is somebody else', async () => {
   await ada.page.getByRole('link', { name: /Ada at work.*1 unread/ }).waitFor();
   await other.page.reload(); // each tab keeps its profile
   await other.page.locator('.profile', { hasText: 'Ada at work' }).waitFor();
+  await other.isConnected(); // the browser grumbles about sockets that are closed before they open
   await other.page.getByRole('button', { name: 'Switch' }).click();
   await other.page.getByRole('button', { name: 'Ada at work' }).waitFor();
   assert.deepEqual(other.complaints, []);
