@@ -147,14 +147,14 @@ func (s *session) checkClaim(ctx context.Context, req ClaimRequest, c *call) err
 	}
 	rates := &s.node.cfg.Rates
 	return s.pay(ctx, c,
-		Charge{Bucket: "claim/" + s.id.Raw() + "/" + req.Owner.Raw(), Cost: 1, Rate: rates.ClaimsPair},
-		Charge{Bucket: "claim from/" + s.origin.bucket(), Cost: 1, Rate: rates.ClaimsAddress})
+		Charge{Bucket: "claim/" + s.id.Raw() + "/" + req.Owner.Raw(), Cost: 1, Rate: rates.ClaimsPair, Shared: true},
+		Charge{Bucket: "claim from/" + s.origin.bucket(), Cost: 1, Rate: rates.ClaimsAddress, Shared: true})
 }
 
 // claim takes from the owner's hourly budget of one-time packages first, so
 // that a race cannot exceed it, and gives back what was not used.
 func (s *session) claim(ctx context.Context, req ClaimRequest, now UnixMilli) (ClaimedKeyPackage, error) {
-	budget := []Charge{{Bucket: "claimed/" + req.Owner.Raw(), Cost: 1, Rate: s.node.cfg.Rates.ClaimsOwner}}
+	budget := []Charge{{Bucket: "claimed/" + req.Owner.Raw(), Cost: 1, Rate: s.node.cfg.Rates.ClaimsOwner, Shared: true}}
 	limited := s.node.charge(ctx, Origin{}, now, budget) != nil
 	done, err := s.node.cfg.Store.ClaimKeyPackage(ctx, ClaimKeyPackageRequest{
 		Owner:      req.Owner,

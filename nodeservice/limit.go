@@ -28,6 +28,7 @@ type Charge struct {
 	Bucket string  // names the bucket; one name always comes with one Rate
 	Cost   float64 // in the bucket's unit: requests, bytes
 	Rate   Rate
+	Shared bool // counted over all nodes together, whatever else is: it guards something that all hand out
 }
 
 // Taken is the answer to Take.

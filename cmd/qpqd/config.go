@@ -39,8 +39,8 @@ type config struct {
 	MinFree        share      `group:"Store" default:"5%" placeholder:"PERCENT" help:"Share of the disk, or of Redis's maxmemory, that must be free to store more; 0% for no check."`
 	RedisURL       secretURL  `group:"Store" name:"redis-url" placeholder:"URL" help:"The Redis (7.0 or newer, or Valkey) of --store redis: redis://user:password@host:6379/0, rediss:// for TLS, redis+sentinel://host:26379?master_name=NAME, redis+cluster://host:6379?addr=host2:6379. It holds the nodes' secrets too: keep it private."`
 	Durability     durability `group:"Store" default:"as-configured" placeholder:"as-configured|wait-replicas=N|waitaof" help:"When a write to Redis counts as stored: once Redis answers, which is as durable as its own configuration; once N replicas have it in memory as well; or once Redis (7.2 or newer) has it on disk (waitaof=N: and on that of N replicas)."`
-	SharedLimits   bool       `group:"Store" help:"Count rate limits over all nodes together, in Redis. Otherwise each node counts by itself, but for claims and logins."`
-	RedisLimitsURL secretURL  `group:"Store" name:"redis-limits-url" placeholder:"URL" help:"Another Redis for --shared-limits: one that keeps nothing on disk spares the first a synced write for each request. Default: --redis-url."`
+	SharedLimits   bool       `group:"Store" help:"Count rate limits over all nodes together, in Redis. Otherwise each node counts by itself, but for claims of key packages."`
+	RedisLimitsURL secretURL  `group:"Store" name:"redis-limits-url" placeholder:"URL" help:"Another Redis for what limits count together: one that keeps nothing on disk spares the first a synced write for each request. Default: --redis-url."`
 
 	TokenTTL    time.Duration `group:"Tokens" name:"token-ttl" default:"15m" help:"How long an access token is valid; at most 24h."`
 	TokenKeys   string        `group:"Tokens" placeholder:"FILE" help:"Private keys (JWK Set) that sign our tokens. Default: made at first start in the data directory."`

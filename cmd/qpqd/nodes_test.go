@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/quicproquo/node/cmd/internal/nodeprocess"
+	"github.com/quicproquo/node/gateway/gatewayclient"
+	"github.com/quicproquo/node/nodeservice"
 	"github.com/quicproquo/node/nodeservice/crashtest"
 	"github.com/quicproquo/node/nodeservice/identity"
 	"github.com/quicproquo/node/nodeservice/redisstore/redistest"
@@ -150,11 +152,7 @@ func TestTokensOfNodesAreRotatedInRedis(t *testing.T) {
 	if got := count(); got != 1 {
 		t.Fatalf("%d keys at first", got)
 	}
-	key, err := identity.GenerateKey(identity.EdDSA)
-	if err != nil {
-		t.Fatal(err)
-	}
-	someIdentity := key.Public().String()
+	someIdentity := newIdentity(t).String()
 	before := strings.TrimSpace(command(t, exitDone, "token", "issue", url, "--public-url=http://node.example", "--identity="+someIdentity))
 	command(t, exitDone, "token", "rotate", url, "--lead=0s")
 	for count() != 2 { // the node looks each second
@@ -165,4 +163,37 @@ func TestTokensOfNodesAreRotatedInRedis(t *testing.T) {
 			t.Errorf("inspect: %s", out)
 		}
 	}
+}
+
+// TestClaimsAreCountedOverAllNodes claims at one node, then at another of the same
+// Redis: what limits claims is one budget, though other limits are each node's own.
+func TestClaimsAreCountedOverAllNodes(t *testing.T) {
+	flags := []string{"--store=redis", "--redis-url=" + redistest.Start(t).URL(), "--public-url=http://node.example", "--rate-claims=1"}
+	claimer, owner := newIdentity(t), newIdentity(t)
+	nodes := []nodeprocess.Addresses{serve(t, flags...), serve(t, flags...)}
+	token := strings.TrimSpace(command(t, exitDone, "token", "issue", flags[1], flags[2], "--identity="+claimer.String()))
+	for n, want := range []nodeservice.Code{nodeservice.CodeKeyPackageNotFound, nodeservice.CodeRateLimited} {
+		client, err := gatewayclient.New(gatewayclient.Config{BaseURL: nodes[n].HTTP, MaxRetries: -1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer client.Close()
+		session, err := client.Authenticate(t.Context(), nodeservice.Origin{}, token)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer session.Close()
+		if _, err := session.ClaimKeyPackage(t.Context(), nodeservice.ClaimRequest{Owner: owner}); nodeservice.CodeOf(err) != want {
+			t.Errorf("a claim at node %d: %v, not %s", n, err, want)
+		}
+	}
+}
+
+func newIdentity(t *testing.T) identity.Key {
+	t.Helper()
+	key, err := identity.GenerateKey(identity.EdDSA)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key.Public()
 }

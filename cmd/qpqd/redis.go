@@ -20,6 +20,9 @@ const (
 // started together.
 const redisPatience = 30 * time.Second
 
+// ownLimits is how many buckets a node remembers by itself.
+const ownLimits = 1 << 18
+
 // revocationsEvery is how often other nodes' revocations are read without a hint.
 const revocationsEvery = time.Second
 
@@ -27,7 +30,7 @@ const revocationsEvery = time.Second
 type shared struct {
 	client  *redisstore.Client
 	bus     *redisstore.Bus
-	limiter nodeservice.Limiter // nil: each node's own
+	limiter nodeservice.Limiter // with --shared-limits of all, else of what all nodes must count together
 	secret  []byte
 }
 
@@ -76,9 +79,6 @@ func (n *node) openShared(ctx context.Context, s *shared) (err error) {
 		return err
 	}
 	n.onClose(s.bus.Close)
-	if !n.cfg.SharedLimits {
-		return nil
-	}
 	limits := s.client
 	if n.cfg.RedisLimitsURL != "" {
 		if limits, err = n.connectRedis(ctx, n.cfg.RedisLimitsURL); err != nil {
@@ -86,6 +86,9 @@ func (n *node) openShared(ctx context.Context, s *shared) (err error) {
 		}
 	}
 	s.limiter = redisstore.NewLimiter(limits, redisstore.LimiterOptions{Log: n.log})
+	if !n.cfg.SharedLimits {
+		s.limiter = nodeservice.SplitLimiter{Own: nodeservice.NewMemoryLimiter(ownLimits), Shared: s.limiter}
+	}
 	return nil
 }
 

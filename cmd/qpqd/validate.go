@@ -122,8 +122,6 @@ func (c *config) validateStore() error {
 		return errors.New("--store redis asks for --redis-url")
 	case c.PublicURL == "":
 		return errors.New("--store redis asks for --public-url: nodes take each other's tokens, which name it")
-	case c.RedisLimitsURL != "" && !c.SharedLimits:
-		return errors.New("--redis-limits-url is for --shared-limits")
 	}
 	for flag, u := range map[string]secretURL{"--redis-url": c.RedisURL, "--redis-limits-url": c.RedisLimitsURL} {
 		if u == "" {

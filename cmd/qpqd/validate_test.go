@@ -53,7 +53,7 @@ func TestInvalidConfigurationsAreRefusedInOneLine(t *testing.T) {
 		{"--store redis", "--durability=waitaof"},
 		{"number of replicas", "--durability=wait-replicas=0"},
 		{"wait-replicas=N", "--durability=soon"},
-		{"--shared-limits", "--store=redis --redis-url=redis://a --public-url=http://a.example --redis-limits-url=redis://b"},
+		{"--redis-limits-url: not a usable", "--store=redis --redis-url=redis://a --public-url=http://a.example --redis-limits-url=b"},
 		{"--redis-url: not a usable", "--store=redis --redis-url=http://a --public-url=http://a.example"},
 		{"--redis-url: not a usable", "--store=redis --redis-url=redis://a/x --public-url=http://a.example"},
 	} {
