@@ -69,7 +69,7 @@ func (s *Service) checkLogin(ctx context.Context, req LoginRequest, now UnixMill
 	if err := identity.CheckLogin(s.cfg.PublicURL, req.Identity, req.Nonce, req.Signature); err != nil {
 		return authError(err)
 	}
-	first, err := s.cfg.Store.Spend(ctx, "login", sha256.Sum256(req.Nonce), Milli(expires), now)
+	first, err := s.spend(ctx, "login", sha256.Sum256(req.Nonce), expires, now)
 	if err == nil && !first {
 		err = Errorf(CodeUnauthenticated, "the nonce has logged in already; ask for a new challenge")
 	}
@@ -158,7 +158,7 @@ func (s *Service) prove(ctx context.Context, p *Proof, token string, t identity.
 	if err != nil {
 		return authError(err)
 	}
-	first, err := s.cfg.Store.Spend(ctx, "dpop", proof.ID, Milli(proof.FreshUntil), now)
+	first, err := s.spend(ctx, "dpop", proof.ID, proof.FreshUntil, now)
 	if err == nil && !first {
 		err = &Error{Code: CodeUnauthenticated, Detail: "the DPoP proof was used already; make one for each request", Cause: identity.ErrProof}
 	}

@@ -84,7 +84,7 @@ func (s *session) checkPackage(data []byte, req UploadRequest, now UnixMilli) (s
 		CipherSuite: CipherSuite(parsed.CipherSuite),
 		Data:        data,
 		ExpiresAt:   s.keepUntil(now, parsed.NotAfter, req.LastResort),
-		NotAfter:    Milli(parsed.NotAfter),
+		NotAfter:    refusedUntil(parsed.NotAfter),
 	}, nil
 }
 

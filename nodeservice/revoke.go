@@ -163,6 +163,6 @@ func (s *session) Revoke(ctx context.Context) error {
 	return s.do(ctx, opRevoke, ChannelID{}, func(c *call) error {
 		t := s.token.Load()
 		s.node.verifier.Forget(t.Hash)
-		return s.node.revoke(ctx, Revocation{Token: t.Hash, Until: Milli(t.ExpiresAt)})
+		return s.node.revoke(ctx, Revocation{Token: t.Hash, Until: revokedUntil(t.ExpiresAt)})
 	})
 }

@@ -254,7 +254,7 @@ type StoredKeyPackage struct {
 	CipherSuite CipherSuite
 	Data        []byte
 	ExpiresAt   UnixMilli // when the node drops it
-	NotAfter    UnixMilli // the end of its own lifetime: spent until then
+	NotAfter    UnixMilli // when nobody takes it any more, by its own lifetime: spent until then
 }
 
 // PutKeyPackages stores a batch of one kind.
