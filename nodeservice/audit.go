@@ -120,8 +120,9 @@ func (a *auditor) run(sink io.Writer) {
 
 // write hands over a record at the time it happened. With wait it returns after
 // the sink has it, and an error if the sink failed; else a full queue drops the
-// record and counts it.
-func (a *auditor) write(ctx context.Context, r record, now UnixMilli, wait bool) error {
+// record and counts it. It asks for no context: what was done is recorded, also if
+// whoever asked for it has gone.
+func (a *auditor) write(r record, now UnixMilli, wait bool) error {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
 	if a.closed && !wait {
@@ -141,11 +142,7 @@ func (a *auditor) write(ctx context.Context, r record, now UnixMilli, wait bool)
 	}
 	written := make(chan error, 1)
 	e.written = written
-	select {
-	case a.queue <- e:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	a.queue <- e
 	if err := <-written; err != nil {
 		return &Error{Code: CodeUnavailable, Detail: "it was done, but could not be audited", Cause: err}
 	}
@@ -188,11 +185,10 @@ func (a *auditor) pseudonym(name string) string {
 // recordFailure writes a refusal down, or beyond the limit only counts it: an
 // attacker must not be able to fill the disk with records.
 func (s *Service) recordFailure(now UnixMilli, r record, code Code) {
-	ctx := context.Background()
 	r.code = code
 	limit := []Charge{{Bucket: "audited/" + r.origin.bucket(), Cost: 1, Rate: s.cfg.Rates.AuditedFailures}}
-	if taken, err := s.cfg.Limiter.Take(ctx, now.Time(), limit); err != nil || taken.RetryAfter == 0 {
-		_ = s.audit.write(ctx, r, now, false) // does not wait: drops are counted
+	if taken, err := s.cfg.Limiter.Take(context.Background(), now.Time(), limit); err != nil || taken.RetryAfter == 0 {
+		_ = s.audit.write(r, now, false) // does not wait: drops are counted
 		return
 	}
 	s.audit.suppress(r.origin)
@@ -212,16 +208,16 @@ func (a *auditor) flushFailures(now UnixMilli) {
 	a.failures.Purge()
 	a.failuresMu.Unlock()
 	for _, f := range counted {
-		_ = a.write(context.Background(), record{event: "failures", origin: f.origin, count: f.count}, now, false)
+		_ = a.write(record{event: "failures", origin: f.origin, count: f.count}, now, false)
 	}
 }
 
 // audited records a decision as its policy says; the error is an *Error or nil.
-func (s *Service) audited(ctx context.Context, r record, now UnixMilli, when recording) error {
+func (s *Service) audited(r record, now UnixMilli, when recording) error {
 	if when == unrecorded {
 		return nil
 	}
-	if err := s.audit.write(ctx, r, now, when == writtenDown); err != nil {
+	if err := s.audit.write(r, now, when == writtenDown); err != nil {
 		return AsError(err)
 	}
 	return nil

@@ -14,7 +14,7 @@ func TestAuditTellsPseudonymsOnly(t *testing.T) {
 	id := newIdentity(t)
 	origin := Origin{Address: mustAddr("203.0.113.77"), Door: "http"}
 	r := record{event: "send", origin: origin, actor: id, channel: ChannelID{1}}
-	if err := a.write(t.Context(), r, 1, true); err != nil {
+	if err := a.write(r, 1, true); err != nil {
 		t.Fatal(err)
 	}
 	a.close()
@@ -46,7 +46,7 @@ func TestAuditCountsWhatAStuckSinkDrops(t *testing.T) {
 	sink := &stuckSink{entered: make(chan struct{}), release: make(chan struct{})}
 	a := newAuditor(sink, newKeyedHash([]byte("secret"), "test"), nil)
 	send := func() {
-		if err := a.write(t.Context(), record{event: "send"}, 1, false); err != nil {
+		if err := a.write(record{event: "send"}, 1, false); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -57,7 +57,7 @@ func TestAuditCountsWhatAStuckSinkDrops(t *testing.T) {
 		send()
 	}
 	close(sink.release)
-	if err := a.write(t.Context(), record{event: "login"}, 1, true); err != nil {
+	if err := a.write(record{event: "login"}, 1, true); err != nil {
 		t.Fatal(err)
 	}
 	a.close()
@@ -72,7 +72,7 @@ func TestAuditCountsWhatAStuckSinkDrops(t *testing.T) {
 func TestAuditFailureRefusesWhatMustBeWrittenDown(t *testing.T) {
 	a := newAuditor(failingSink{}, newKeyedHash([]byte("secret"), "test"), discardLog())
 	defer a.close()
-	if err := a.write(t.Context(), record{event: "create_channel"}, 1, true); CodeOf(err) != CodeUnavailable {
+	if err := a.write(record{event: "create_channel"}, 1, true); CodeOf(err) != CodeUnavailable {
 		t.Fatalf("the sink failed, and the answer is %v", err)
 	}
 }

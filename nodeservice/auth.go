@@ -32,7 +32,7 @@ func (s *Service) Login(ctx context.Context, from Origin, req LoginRequest) (Log
 	if err != nil {
 		return Login{}, s.failedAuthentication(ctx, opLogin, now, r, policies[opLogin].cost, err)
 	}
-	return login, s.audited(ctx, r, now, policies[opLogin].audit)
+	return login, s.audited(r, now, policies[opLogin].audit)
 }
 
 func (s *Service) login(ctx context.Context, from Origin, req LoginRequest, now UnixMilli) (Login, error) {

@@ -32,7 +32,7 @@ func (s *session) fetch(ctx context.Context, c *call, req FetchRequest, q Queue)
 		return page, err
 	}
 	if req.AckThrough > 0 {
-		if err := s.acknowledge(ctx, c, q, req.AckThrough); err != nil {
+		if err := s.acknowledgeFirst(ctx, *c, q, req.AckThrough); err != nil {
 			return page, err
 		}
 	}
@@ -47,6 +47,17 @@ func (s *session) fetch(ctx context.Context, c *call, req FetchRequest, q Queue)
 		c.record.count = len(page.Messages)
 	}
 	return page, err
+}
+
+// acknowledgeFirst is recorded apart from the fetch that asks for it, which may
+// find nothing more, or fail. It has a call of its own to complete.
+func (s *session) acknowledgeFirst(ctx context.Context, c call, q Queue, through Seq) error {
+	err := s.acknowledge(ctx, &c, q, through)
+	if err == nil && !c.quiet {
+		c.record.event = opAck.String()
+		err = s.node.audited(c.record, c.now, policies[opAck].audit)
+	}
+	return err
 }
 
 // bytesOut charges returned payload. Its size is known only afterwards: so a

@@ -165,7 +165,7 @@ func (st *stream) load(ctx context.Context, c *cursor, now UnixMilli) (*Gap, err
 	st.sess.node.owe(ctx, now, st.sess.bytesOut(payloadBytes(page.Messages)))
 	if n := len(page.Messages); n > 0 {
 		r := record{event: opFetch.String(), origin: st.sess.origin, actor: st.sess.id, channel: c.channel, seq: page.Messages[n-1].Seq, count: n}
-		_ = st.sess.node.audit.write(ctx, r, now, false) // does not wait: drops are counted
+		_ = st.sess.node.audit.write(r, now, false) // does not wait: drops are counted
 	}
 	return gapAfter(c.delivered, page), nil
 }

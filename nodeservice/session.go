@@ -90,7 +90,7 @@ func (s *session) run(ctx context.Context, op operation, p policy, target Channe
 	if c.quiet {
 		return nil
 	}
-	return s.node.audited(ctx, c.record, c.now, p.audit)
+	return s.node.audited(c.record, c.now, p.audit)
 }
 
 // admit is everything before the effect. No limit of a channel is touched
