@@ -105,17 +105,25 @@ func (s *Service) Authenticate(ctx context.Context, from Origin, token string) (
 }
 
 // authenticate charges for the operation that follows: so a request that goes no
-// further, because it is malformed, costs the same.
+// further, because it is malformed, costs the same. A proof is taken after that,
+// since to remember it costs a write; and if it was taken already, the identity
+// gets back what it paid, and the address pays for a failure: it may not be the
+// identity that repeats it.
 func (s *Service) authenticate(ctx context.Context, from Origin, token string, now UnixMilli) (*session, error) {
 	t, err := s.verify(ctx, from, token, now)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.prove(ctx, from.Proof, token, t, now); err != nil {
+	proof, err := s.prove(from.Proof, token, t, now)
+	if err != nil {
 		return nil, err
 	}
 	sess, c := s.newSession(from, t), &call{now: now}
 	if err := sess.payRequest(ctx, c, policies[opAuthenticate].cost); err != nil {
+		return nil, err
+	}
+	if err := s.takeProof(ctx, proof, now); err != nil {
+		s.giveBack(ctx, now, c.paid)
 		return nil, err
 	}
 	sess.paid.Store(&c.paid)
@@ -138,14 +146,14 @@ func (s *Service) verify(ctx context.Context, from Origin, token string, now Uni
 }
 
 // prove checks that the client holds the token's key (RFC 9449), if it says so or
-// must. A proof serves once, on all nodes together; where proofs are required,
-// it must carry a recent nonce of ours, so that none is made in advance.
-func (s *Service) prove(ctx context.Context, p *Proof, token string, t identity.Token, now UnixMilli) error {
+// must; nil: it says nothing. Where proofs are required, one must carry a recent
+// nonce of ours, so that none is made in advance.
+func (s *Service) prove(p *Proof, token string, t identity.Token, now UnixMilli) (*identity.Proof, error) {
 	if p == nil {
 		if s.cfg.RequireProof {
-			return Errorf(CodeUnauthenticated, "a token alone is not enough here: send a DPoP proof with it, or log in on this connection")
+			return nil, Errorf(CodeUnauthenticated, "a token alone is not enough here: send a DPoP proof with it, or log in on this connection")
 		}
-		return nil
+		return nil, nil
 	}
 	target := identity.ProofTarget{Method: p.Method, URL: p.URL, Token: token, Key: t.Identity}
 	if s.cfg.RequireProof {
@@ -153,10 +161,18 @@ func (s *Service) prove(ctx context.Context, p *Proof, token string, t identity.
 	}
 	proof, err := identity.CheckProof(p.JWT, target, now.Time())
 	if errors.Is(err, identity.ErrProofNonce) {
-		return &Error{Code: CodeUnauthenticated, Detail: err.Error(), Nonce: s.nonces.Issue(now.Time()), Cause: err}
+		return nil, &Error{Code: CodeUnauthenticated, Detail: err.Error(), Nonce: s.nonces.Issue(now.Time()), Cause: err}
 	}
 	if err != nil {
-		return authError(err)
+		return nil, authError(err)
+	}
+	return &proof, nil
+}
+
+// takeProof sees to it that a proof serves once, on all nodes together.
+func (s *Service) takeProof(ctx context.Context, proof *identity.Proof, now UnixMilli) error {
+	if proof == nil {
+		return nil
 	}
 	first, err := s.spend(ctx, "dpop", proof.ID, proof.FreshUntil, now)
 	if err == nil && !first {

@@ -43,6 +43,13 @@ func login(t *testing.T, node nodeservice.Node) nodeservice.Session {
 
 func loginWithToken(t *testing.T, node nodeservice.Node) (nodeservice.Session, string) {
 	t.Helper()
+	_, done := newcomer(t, node)
+	return done.Session, done.Token
+}
+
+// newcomer is the key of a new identity, and its first login.
+func newcomer(t *testing.T, node nodeservice.Node) (*identity.PrivateKey, nodeservice.Login) {
+	t.Helper()
 	key, err := identity.GenerateKey(identity.EdDSA)
 	if err != nil {
 		t.Fatal(err)
@@ -61,7 +68,7 @@ func loginWithToken(t *testing.T, node nodeservice.Node) (nodeservice.Session, s
 	if err != nil {
 		t.Fatal(err)
 	}
-	return done.Session, done.Token
+	return key, done
 }
 
 // TestLosingEveryHintCostsOnlyTime: with the bus silent, the slow tick brings
