@@ -52,6 +52,7 @@ type Gateway struct {
 	patience   time.Duration
 	log        *slog.Logger
 	router     *chi.Mux
+	counters   *counters
 
 	closing context.Context // ends when Shutdown begins: fetches that wait go home
 	drain   context.CancelFunc
@@ -89,6 +90,7 @@ func New(c Config) (*Gateway, error) {
 	}
 	g.closing, g.drain = context.WithCancel(context.Background())
 	g.router = g.routes()
+	g.counters = newCounters(g.router)
 	return g, nil
 }
 

@@ -13,28 +13,28 @@ import (
 	"github.com/quicproquo/node/nodeservice"
 )
 
-// recorder knows whether an answer has begun, and lets none begin without the
-// headers of the request's limits.
+// recorder knows whether an answer has begun, and lets none begin uncounted, or
+// without the headers of the request's limits.
 type recorder struct {
 	http.ResponseWriter
 	budget *nodeservice.Budget
+	count  func(status int)
 	begun  bool
 }
 
-func (w *recorder) begin() {
+func (w *recorder) WriteHeader(status int) {
 	if !w.begun {
 		w.begun = true
 		writeLimit(w.Header(), w.budget)
+		w.count(status)
 	}
-}
-
-func (w *recorder) WriteHeader(status int) {
-	w.begin()
 	w.ResponseWriter.WriteHeader(status)
 }
 
 func (w *recorder) Write(p []byte) (int, error) {
-	w.begin()
+	if !w.begun {
+		w.WriteHeader(http.StatusOK)
+	}
 	return w.ResponseWriter.Write(p)
 }
 
@@ -45,7 +45,7 @@ func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 // answer that had begun is cut off, so that nobody takes it for a whole one.
 func (g *Gateway) recoverPanics(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		rec := &recorder{ResponseWriter: w, budget: &nodeservice.Budget{}}
+		rec := &recorder{ResponseWriter: w, budget: &nodeservice.Budget{}, count: func(status int) { g.counters.answered(r, status) }}
 		defer func() {
 			v := recover()
 			switch v {

@@ -13,11 +13,14 @@ import (
 // maxConfigFile bounds what is read as a configuration file, in bytes.
 const maxConfigFile = 1 << 20
 
-// configFile resolves flags from a YAML file: one flat map, named as the flags
-// are, whatever the command. A setting that does not exist is an error, so that
-// a misspelled limit is not silently no limit. kong-yaml would look for a flag
-// below its command's name, and takes any name.
-type configFile map[string]any
+// configFile resolves the flags of a command that has --config from a YAML file:
+// one flat map, named as the flags are. A setting that does not exist is an error,
+// so that a misspelled limit is not silently no limit. kong-yaml would look for a
+// flag below its command's name, and takes any name.
+type configFile struct {
+	settings map[string]any // static after construction
+	known    []*kong.Flag   // of the command; set by Resolve, which kong calls before Validate
+}
 
 func loadConfigFile(r io.Reader) (kong.Resolver, error) {
 	data, err := io.ReadAll(io.LimitReader(r, maxConfigFile+1))
@@ -27,18 +30,17 @@ func loadConfigFile(r io.Reader) (kong.Resolver, error) {
 	if len(data) > maxConfigFile {
 		return nil, fmt.Errorf("the configuration file is larger than %d bytes", maxConfigFile)
 	}
-	var settings configFile
-	if err := yaml.Unmarshal(data, &settings); err != nil {
+	f := &configFile{}
+	if err := yaml.Unmarshal(data, &f.settings); err != nil {
 		return nil, fmt.Errorf("the configuration file is not a YAML map of settings: %w", err)
 	}
-	return settings, nil
+	return f, nil
 }
 
 // Validate implements kong.Resolver.
-func (f configFile) Validate(app *kong.Application) error {
-	known := configFlags(app)
-	for name, value := range f {
-		if name == "config" || !slices.ContainsFunc(known, func(k *kong.Flag) bool { return k.Name == name }) {
+func (f *configFile) Validate(*kong.Application) error {
+	for name, value := range f.settings {
+		if name == "config" || !slices.ContainsFunc(f.known, func(k *kong.Flag) bool { return k.Name == name }) {
 			return fmt.Errorf("the configuration file sets %q, which is no setting", name)
 		}
 		switch value.(type) {
@@ -52,13 +54,14 @@ func (f configFile) Validate(app *kong.Application) error {
 
 // Resolve implements kong.Resolver. Kong would let a file win over the
 // environment, the other way round than operators expect.
-func (f configFile) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+func (f *configFile) Resolve(command *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+	f.known = command.Flags()
 	for _, name := range flag.Envs {
 		if _, set := os.LookupEnv(name); set {
 			return nil, nil
 		}
 	}
-	switch value := f[flag.Name].(type) {
+	switch value := f.settings[flag.Name].(type) {
 	case []any:
 		if flag.Name == "issuers" { // which reads its list itself
 			text, err := yaml.Marshal(value)

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/alecthomas/kong"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/quicproquo/node/cmd/internal/buildinfo"
@@ -21,12 +22,15 @@ import (
 // gatewayCommand runs the gateway apart from its node: same routes, same answers.
 // It keeps nothing and decides nothing; tokens pass through to the node.
 type gatewayCommand struct {
+	Config kong.ConfigFlag `help:"YAML file with any of these settings by their names, without the dashes before them." placeholder:"FILE" env:"QPQD_CONFIG"`
+
 	Node     nodeAddress `group:"Node" required:"" placeholder:"ADDRESS" help:"The node's --trusted-rpc-listen: unix:PATH, capnps://HOST:PORT, or capnp://HOST:PORT on loopback. At another native door of the node everything works, but all clients share one address's limits, and DPoP proofs are not seen."`
 	NodeCA   string      `group:"Node" name:"node-ca" placeholder:"FILE" help:"Certificates (PEM) that the node's must be signed by. Default: the system's."`
 	NodeCert string      `group:"Node" placeholder:"FILE" help:"Client certificate (PEM) that the node's --trusted-rpc-ca vouches for; read again at each connection."`
 	NodeKey  string      `group:"Node" placeholder:"FILE" help:"Private key (PEM) of --node-cert."`
 
 	HTTPListen        string        `group:"Doors" default:"127.0.0.1:8420" placeholder:"HOST:PORT" help:"Where the gateway listens; port 0 takes a free one."`
+	OpsListen         string        `group:"Doors" default:"127.0.0.1:9421" placeholder:"HOST:PORT" help:"Where metrics listen, and on loopback pprof; no token is asked for; empty: nowhere."`
 	TLSCert           string        `group:"Doors" name:"tls-cert" placeholder:"FILE" help:"Certificate chain (PEM) of the gateway, which then speaks TLS 1.3 only; read again when it changes."`
 	TLSKey            string        `group:"Doors" name:"tls-key" placeholder:"FILE" help:"Private key (PEM) of --tls-cert; read again when it changes."`
 	InsecurePlaintext bool          `group:"Doors" help:"Listen, or dial the node, beyond loopback without TLS: whoever sees the network can take tokens and act for their owners."`
@@ -71,6 +75,7 @@ func (c *gatewayCommand) doors() *config {
 	return &config{
 		HTTPListen: c.HTTPListen, TLSCert: c.TLSCert, TLSKey: c.TLSKey, InsecurePlaintext: c.InsecurePlaintext,
 		PublicURL: c.PublicURL, AllowedOrigins: c.AllowedOrigins, MaxConnections: c.MaxConnections,
+		OpsListen: c.OpsListen,
 	}
 }
 
@@ -107,11 +112,17 @@ func (c *gatewayCommand) serve(ctx context.Context, node *noderpc.GatewayNode, d
 		return err
 	}
 	server := gateway.NewServer(door, log)
-	parts, failed := errgroup.WithContext(ctx)
+	ops := gateway.NewServer(opsHandler(onlyLocal(c.OpsListen), newDoorMetrics(door), newLinkMetric(node)), log)
+	parts, serving := errgroup.WithContext(ctx)
 	parts.Go(func() error { return serveHTTP(server, doors.http) })
+	if doors.ops != nil {
+		parts.Go(func() error { return serveHTTP(ops, doors.ops) })
+	}
+	parts.Go(func() error { giveBackMemory(serving); return nil })
 	log.Info("the gateway is serving", append(doors.attributes(), "version", buildinfo.Version())...)
-	<-failed.Done() // ctx among it
+	<-serving.Done() // ctx among it, or a part failed
 	c.drain(door, server, log)
+	_ = ops.Close() // metrics stay until the end
 	return errors.Join(parts.Wait(), withdraw())
 }
 

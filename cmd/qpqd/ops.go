@@ -50,12 +50,12 @@ func (m *nodeMetrics) Collect(metrics chan<- prometheus.Metric) {
 	}
 }
 
-// opsHandler serves what operators look at. A profile shows memory, and so
-// secrets: pprof is there on loopback only.
-func opsHandler(service *nodeservice.Service, local bool) http.Handler {
+// opsHandler serves what operators look at: what was counted, of the process too.
+// A profile shows memory, and so secrets: pprof is there on loopback only.
+func opsHandler(local bool, counted ...prometheus.Collector) http.Handler {
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(newNodeMetrics(service), collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registry.MustRegister(counted...)
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	if local {

@@ -97,7 +97,7 @@ func (n *node) start(ctx context.Context, stderr io.Writer) (err error) {
 	}
 	n.http = gateway.NewServer(n.gateway, n.log)
 	n.rpc = noderpc.NewServer(noderpc.ServerConfig{Node: n.service, MaxPayload: int(n.cfg.MaxPayload), Log: n.log})
-	n.ops = gateway.NewServer(opsHandler(n.service, onlyLocal(n.cfg.OpsListen)), n.log)
+	n.ops = gateway.NewServer(opsHandler(onlyLocal(n.cfg.OpsListen), newNodeMetrics(n.service), newDoorMetrics(n.gateway)), n.log)
 	return nil
 }
 

@@ -26,14 +26,21 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m, goleak.Cleanup(removeProg
 func serve(t *testing.T, flags ...string) nodeprocess.Addresses {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "data")
+	return running(t, dir, append([]string{"serve", "--data-dir", dir, "--min-free", "0%", "--audit-file", dir + ".audit",
+		"--http-listen=127.0.0.1:0", "--rpc-listen=127.0.0.1:0", "--ops-listen=127.0.0.1:0"}, flags...)...)
+}
+
+// running is serve for a command that announces itself in listen.json of a
+// directory.
+func running(t *testing.T, dir string, args ...string) nodeprocess.Addresses {
+	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	var code int
 	var log bytes.Buffer
 	go func() {
 		defer close(ended)
-		code = run(ctx, append([]string{"serve", "--data-dir", dir, "--min-free", "0%", "--audit-file", dir + ".audit",
-			"--http-listen=127.0.0.1:0", "--rpc-listen=127.0.0.1:0", "--ops-listen=127.0.0.1:0"}, flags...), io.Discard, &log)
+		code = run(ctx, args, io.Discard, &log)
 	}()
 	t.Cleanup(func() {
 		stop()
@@ -73,6 +80,7 @@ func TestServedNodeShowsMetricsAndLeavesNothingBehind(t *testing.T) {
 	for url, want := range map[string]string{
 		addresses.HTTP + "/v1/info":      addresses.HTTP,
 		addresses.Ops + "/metrics":       `qpqd_legacy_uses_total{version="0"} 0`,
+		addresses.Ops + "/metrics#":      `qpqd_http_requests_total{method="GET",route="/readyz",status="200"} `,
 		addresses.Ops + "/debug/pprof/":  "goroutine",
 		addresses.HTTP + "/debug/pprof/": "invalid_argument",
 		addresses.HTTP + "/metrics":      "invalid_argument",
@@ -86,7 +94,7 @@ func TestServedNodeShowsMetricsAndLeavesNothingBehind(t *testing.T) {
 func TestProfilesAreForLoopbackOnly(t *testing.T) {
 	for local, want := range map[bool]int{true: http.StatusOK, false: http.StatusNotFound} {
 		answer := httptest.NewRecorder()
-		opsHandler(nil, local).ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/debug/pprof/cmdline", nil))
+		opsHandler(local).ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/debug/pprof/cmdline", nil))
 		if answer.Code != want {
 			t.Errorf("local %t: status %d, wanted %d", local, answer.Code, want)
 		}
