@@ -2,52 +2,56 @@ package gateway_test
 
 import (
 	"bufio"
+	"errors"
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
+	"os"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/quicproquo/node/gateway"
 	"github.com/quicproquo/node/openapi/openapitest"
 )
 
-// impatient is a gateway on a real socket, whose limits of time are small.
-func impatient(t *testing.T) net.Addr {
-	g, err := gateway.New(gateway.Config{Node: newCore(t, nil), Patience: 50 * time.Millisecond})
+// wire is a gateway's server in a bubble, with the limits of time that it always has.
+func wire(t *testing.T) *pipes {
+	t.Helper()
+	g, err := gateway.New(gateway.Config{Node: newCore(t, nil)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewUnstartedServer(nil)
-	server.Config = gateway.NewServer(openapitest.Contract(t, g), quiet())
-	server.Config.ReadHeaderTimeout = 50 * time.Millisecond
-	server.Config.IdleTimeout = 50 * time.Millisecond
-	server.Start()
+	net, server, served := newPipes(), gateway.NewServer(openapitest.Contract(t, g), quiet()), make(chan error)
+	go func() { served <- server.Serve(net) }()
 	t.Cleanup(func() {
 		_ = g.Close()
-		server.Close()
+		_ = server.Close()
+		<-served
 	})
-	return server.Listener.Addr()
+	return net
 }
 
-// talk sends bytes and reads until the server hangs up, which it must; the answer
-// is nil if it did so without one.
-func talk(t *testing.T, addr net.Addr, send string) (answer *http.Response, body string) {
+// talk writes bytes and reads until the server hangs up, which it must; the answer is
+// nil if it did so without one.
+func talk(t *testing.T, net *pipes, send string) (answer *http.Response, body string) {
 	t.Helper()
-	conn, err := net.Dial("tcp", addr.String())
-	if err != nil {
-		t.Fatal(err)
-	}
+	conn := net.dial()
+	var writing sync.WaitGroup
+	defer writing.Wait()
 	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
+	// The server may answer and hang up before it has read all of it.
+	writing.Go(func() { _, _ = io.WriteString(conn, send) })
+	if err := conn.SetReadDeadline(time.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
-	// The server may hang up before it has read all of it.
-	_, _ = io.WriteString(conn, send)
 	reader := bufio.NewReader(conn)
-	answer, err = http.ReadResponse(reader, nil)
+	answer, err := http.ReadResponse(reader, nil)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatal("the connection stays open")
+	}
 	if err != nil {
 		return nil, ""
 	}
@@ -55,7 +59,7 @@ func talk(t *testing.T, addr net.Addr, send string) (answer *http.Response, body
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := io.Copy(io.Discard, reader); err != nil && strings.Contains(err.Error(), "timeout") {
+	if _, err := io.Copy(io.Discard, reader); errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Error("the connection stays open")
 	}
 	return answer, string(data)
@@ -65,7 +69,6 @@ const post = "POST /v1/auth/challenge HTTP/1.1\r\nHost: x\r\nContent-Type: appli
 
 // What the server cannot even read ends the connection, with the answer that fits.
 func TestBadBytesOnASocket(t *testing.T) {
-	addr := impatient(t)
 	for name, test := range map[string]struct {
 		send   string
 		status int // 0: no answer
@@ -92,22 +95,24 @@ func TestBadBytesOnASocket(t *testing.T) {
 		"an unread body":               {"POST /nothing HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{", 404},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r, body := talk(t, addr, test.send)
-			switch {
-			case r == nil && test.status != 0:
-				t.Errorf("no answer, want %d", test.status)
-			case r != nil && r.StatusCode != test.status:
-				t.Errorf("got %s %s, want %d", r.Status, body, test.status)
-			case strings.Contains(body, "goroutine") || strings.Contains(body, ".go"):
-				t.Errorf("the answer shows the inside: %s", body)
-			}
+			synctest.Test(t, func(t *testing.T) {
+				r, body := talk(t, wire(t), test.send)
+				switch {
+				case r == nil && test.status != 0:
+					t.Errorf("no answer, want %d", test.status)
+				case r != nil && r.StatusCode != test.status:
+					t.Errorf("got %s %s, want %d", r.Status, body, test.status)
+				case strings.Contains(body, "goroutine") || strings.Contains(body, ".go"):
+					t.Errorf("the answer shows the inside: %s", body)
+				}
+			})
 		})
 	}
 }
 
 // A body that ends before its length is told so, if anybody still listens.
 func TestATruncatedBody(t *testing.T) {
-	conn, err := net.Dial("tcp", impatient(t).String())
+	conn, err := net.Dial("tcp", strings.TrimPrefix(newDoor(t, newCore(t, nil), nil).url, "http://"))
 	if err != nil {
 		t.Fatal(err)
 	}
