@@ -141,6 +141,10 @@ func (w *benchWorld) pair(b *testing.B) *benchPair {
 func (w *benchWorld) login(b *testing.B) nodeservice.Session {
 	key, err := identity.GenerateKey(identity.EdDSA)
 	must(b, err)
+	return w.loginAs(b, key).Session
+}
+
+func (w *benchWorld) loginAs(b *testing.B, key *identity.PrivateKey) nodeservice.Login {
 	challenge, err := w.node.Challenge(b.Context(), nodeservice.Origin{}, key.Public())
 	must(b, err)
 	signature, err := key.Sign(identity.LoginMessage(benchAudience, key.Public(), challenge.Nonce))
@@ -149,7 +153,7 @@ func (w *benchWorld) login(b *testing.B) nodeservice.Session {
 		Identity: key.Public(), Nonce: challenge.Nonce, Signature: signature,
 	})
 	must(b, err)
-	return login.Session
+	return login
 }
 
 func benchNative(b *testing.B, core nodeservice.Node) nodeservice.Node {
