@@ -127,17 +127,21 @@ func TestFreeIsAShareOfMaxmemory(t *testing.T) {
 func TestReplicasAreWaitedFor(t *testing.T) {
 	cluster := redistest.StartCluster(t, 1)
 	client := connected(t, cluster.URL())
-	store, err := Open(t.Context(), Config{Client: client, Wait: Wait{Replicas: 1, Timeout: 200 * time.Millisecond}})
-	if err != nil {
-		t.Fatal(err)
+	waiting := func(timeout time.Duration) *Store {
+		store, err := Open(t.Context(), Config{Client: client, Wait: Wait{Replicas: 1, Timeout: timeout}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return store
 	}
+	store, impatient := waiting(time.Minute), waiting(200*time.Millisecond)
 	id, to := conversation(t, store)
 	for _, replica := range cluster.Replicas {
 		replica.Pause(t)
 	}
 	req := note(id, person(2), []byte("second"), "id")
 	for range 2 { // the second time it is there already, and nothing new is written for it
-		_, err = store.Append(t.Context(), req)
+		_, err := impatient.Append(t.Context(), req)
 		isAway(t, "append", err)
 	}
 	for _, replica := range cluster.Replicas {

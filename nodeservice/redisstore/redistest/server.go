@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -164,13 +165,23 @@ func (p *process) await(text string) error {
 	}
 }
 
-// freePort is one that nobody listens on, below those that systems give to
-// connections: so it stays free while its server is restarted.
+// Ports are taken from those below the ones that systems give to connections: so
+// one stays free while its server is restarted.
+const firstPort, endPort = 12_000, 32_000
+
+// taken counts the ports that were tried. No process tries one twice, since a
+// server that a test is about to start does not listen yet; each begins elsewhere.
+var taken = func() *atomic.Int64 {
+	var n atomic.Int64
+	n.Store(rand.Int64N(endPort - firstPort))
+	return &n
+}()
+
+// freePort is one that nobody listens on.
 func freePort(t TB) int {
 	t.Helper()
-	const first, end = 12_000, 32_000
 	for range 200 {
-		port := first + rand.IntN(end-first)
+		port := firstPort + int(taken.Add(1)%(endPort-firstPort))
 		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 		if err != nil {
 			continue
