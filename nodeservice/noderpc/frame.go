@@ -28,36 +28,37 @@ var (
 	errTooLarge = errors.New("the message is larger than this connection may send")
 )
 
-// frameSize reads the segment table ahead and returns the message's size with
-// it. Nothing is consumed. io.EOF means that the stream ended between messages.
-func frameSize(in *bufio.Reader, limit int) (int, error) {
+// frameSize reads the segment table ahead and returns its length, and the message's
+// size with it. Nothing is consumed. io.EOF means that the stream ended between
+// messages.
+func frameSize(in *bufio.Reader, limit int) (segments, size int, err error) {
 	first, err := in.Peek(firstWord)
 	if err != nil {
 		if err == io.EOF && len(first) > 0 {
-			return 0, io.ErrUnexpectedEOF
+			return 0, 0, io.ErrUnexpectedEOF
 		}
-		return 0, err
+		return 0, 0, err
 	}
-	segments := uint64(binary.LittleEndian.Uint32(first)) + 1
-	if segments > maxSegments {
-		return 0, fmt.Errorf("%w: %d segments", errFrame, segments)
+	count := uint64(binary.LittleEndian.Uint32(first)) + 1
+	if count > maxSegments {
+		return 0, 0, fmt.Errorf("%w: %d segments", errFrame, count)
 	}
-	tableSize := int(segments+2) / 2 * wordBytes
+	tableSize := int(count+2) / 2 * wordBytes
 	table, err := in.Peek(tableSize)
 	if err == io.EOF {
 		err = io.ErrUnexpectedEOF
 	}
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	size := uint64(tableSize) // 512 segments of 2^32 words stay far below 2^64
-	for i := range segments {
-		size += uint64(binary.LittleEndian.Uint32(table[segmentsField*(i+1):])) * wordBytes
+	total := uint64(tableSize) // 512 segments of 2^32 words stay far below 2^64
+	for i := range count {
+		total += uint64(binary.LittleEndian.Uint32(table[segmentsField*(i+1):])) * wordBytes
 	}
-	if size > uint64(limit) {
-		return 0, fmt.Errorf("%w: %d bytes, of %d", errTooLarge, size, limit)
+	if total > uint64(limit) {
+		return 0, 0, fmt.Errorf("%w: %d bytes, of %d", errTooLarge, total, limit)
 	}
-	return int(size), nil
+	return int(count), int(total), nil
 }
 
 // readBody reads size bytes into a buffer that grows as they arrive, at most to

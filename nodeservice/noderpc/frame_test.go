@@ -18,7 +18,7 @@ import (
 // readAll reads one message as a connection does, with so many bytes allowed.
 func readAll(r io.Reader, limit int, grow func(int) error) ([]byte, error) {
 	in := bufio.NewReaderSize(r, readBuffer)
-	size, err := frameSize(in, limit)
+	_, size, err := frameSize(in, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +79,7 @@ func TestBrokenFrames(t *testing.T) {
 func TestMemoryGrowsAsBytesArrive(t *testing.T) {
 	const declared = 4 << 20
 	sent := append([]byte{0, 0, 0, 0, 0, 0, 8, 0}, make([]byte, 100)...)
-	if size, err := frameSize(bufio.NewReader(bytes.NewReader(sent)), 8<<20); err != nil || size != declared+8 {
+	if _, size, err := frameSize(bufio.NewReader(bytes.NewReader(sent)), 8<<20); err != nil || size != declared+8 {
 		t.Fatalf("declared %d: %v", size, err)
 	}
 	taken := 0

@@ -36,6 +36,7 @@ type guard struct {
 	closed   <-chan struct{}
 	out      *gatherer // where what is sent goes
 	arrivals *arrivals
+	asked    asked
 	exact    bool // owned by the runtime's reading goroutine: the peer's Finishes tell answers it has from those it gave up
 
 	mu        sync.Mutex
@@ -45,7 +46,7 @@ type guard struct {
 }
 
 func newGuard(maxCalls int, hold time.Duration, w *wire, a *arrivals) *guard {
-	return &guard{maxCalls: maxCalls, hold: hold, closed: w.closed, out: w.out, arrivals: a,
+	return &guard{maxCalls: maxCalls, hold: hold, closed: w.closed, out: w.out, arrivals: a, asked: asked{meter: w.meter},
 		questions: make(map[uint32]*question)}
 }
 
@@ -69,9 +70,7 @@ func (g *guard) receive(msg rpccp.Message) error {
 		g.finish(finish.QuestionId(), finish.ReleaseResultCaps())
 		return nil
 	case rpccp.Message_Which_return:
-		return checkReturn(msg)
-	case rpccp.Message_Which_resolve:
-		return checkResolve(msg)
+		return g.receiveReturn(msg)
 	case rpccp.Message_Which_release, rpccp.Message_Which_abort, rpccp.Message_Which_unimplemented:
 		return nil
 	}

@@ -8,36 +8,20 @@ import (
 
 // Capabilities that peers may send are sinks for events, and nothing else.
 
-// checkReturn lets through answers to our events, which carry no capability.
-func checkReturn(msg rpccp.Message) error {
+// receiveReturn lets through answers to our events, which carry no capability.
+func (g *guard) receiveReturn(msg rpccp.Message) error {
 	ret, err := msg.Return()
 	if err != nil {
 		return err
 	}
-	if ret.Which() != rpccp.Return_Which_results {
-		return nil
+	if err := g.asked.answered(ret.AnswerId()); err != nil || ret.Which() != rpccp.Return_Which_results {
+		return err
 	}
 	results, err := ret.Results()
 	if err != nil {
 		return err
 	}
 	return checkCaps(results, 0)
-}
-
-// checkResolve lets a promised event sink become one that the peer hosts.
-func checkResolve(msg rpccp.Message) error {
-	resolve, err := msg.Resolve()
-	if err != nil {
-		return err
-	}
-	if resolve.Which() != rpccp.Resolve_Which_cap {
-		return nil
-	}
-	desc, err := resolve.Cap()
-	if err != nil {
-		return err
-	}
-	return checkCap(desc)
 }
 
 func checkCaps(payload rpccp.Payload, most int) error {
@@ -57,13 +41,16 @@ func checkCaps(payload rpccp.Payload, most int) error {
 }
 
 // checkCap takes capabilities that the peer hosts itself. Ours, handed back, or
-// results of calls still open have no use as an event sink.
+// results of calls still open have no use as an event sink. Nor do promises of one: what
+// becomes of them the runtime believes, even that one comes true as itself, which it
+// would follow without end.
 func checkCap(desc rpccp.CapDescriptor) error {
 	switch desc.Which() {
 	case rpccp.CapDescriptor_Which_none,
-		rpccp.CapDescriptor_Which_senderHosted,
-		rpccp.CapDescriptor_Which_senderPromise:
+		rpccp.CapDescriptor_Which_senderHosted:
 		return nil
+	case rpccp.CapDescriptor_Which_senderPromise:
+		return fmt.Errorf("%w: the capability is a promise; send it once it is there", errProtocol)
 	}
 	return fmt.Errorf("%w: no use for capabilities of kind %v here", errProtocol, desc.Which())
 }

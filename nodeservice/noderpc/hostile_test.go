@@ -61,45 +61,52 @@ func (s *script) finish(question uint32) {
 
 // call is one pipelined on field (none: below 0) of the target question's answer.
 func (s *script) call(question, target uint32, field int, method uint16, params func(capnp.Struct) error) {
+	s.t.Helper()
 	s.message(func(m rpccp.Message) error {
 		call, err := m.NewCall()
 		if err != nil {
 			return err
 		}
-		call.SetQuestionId(question)
-		call.SetInterfaceId(nodeServiceID)
-		call.SetMethodId(method)
-		to, err := call.NewTarget()
-		if err != nil {
-			return err
-		}
-		promised, err := to.NewPromisedAnswer()
-		if err != nil {
-			return err
-		}
-		promised.SetQuestionId(target)
-		if field >= 0 {
-			path, err := promised.NewTransform(1)
-			if err != nil {
-				return err
-			}
-			path.At(0).SetGetPointerField(uint16(field))
-		}
-		payload, err := call.NewParams()
-		if err != nil {
-			return err
-		}
-		content, err := capnp.NewStruct(payload.Segment(), capnp.ObjectSize{DataSize: 24, PointerCount: 8})
-		if err != nil {
-			return err
-		}
-		if params != nil {
-			if err := params(content); err != nil {
-				return err
-			}
-		}
-		return payload.SetContent(content.ToPtr())
+		return s.fill(call, question, target, field, method, params)
 	})
+}
+
+func (s *script) fill(
+	call rpccp.Call, question, target uint32, field int, method uint16, params func(capnp.Struct) error,
+) error {
+	call.SetQuestionId(question)
+	call.SetInterfaceId(nodeServiceID)
+	call.SetMethodId(method)
+	to, err := call.NewTarget()
+	if err != nil {
+		return err
+	}
+	promised, err := to.NewPromisedAnswer()
+	if err != nil {
+		return err
+	}
+	promised.SetQuestionId(target)
+	if field >= 0 {
+		path, err := promised.NewTransform(1)
+		if err != nil {
+			return err
+		}
+		path.At(0).SetGetPointerField(uint16(field))
+	}
+	payload, err := call.NewParams()
+	if err != nil {
+		return err
+	}
+	content, err := capnp.NewStruct(payload.Segment(), capnp.ObjectSize{DataSize: 24, PointerCount: 8})
+	if err != nil {
+		return err
+	}
+	if params != nil {
+		if err := params(content); err != nil {
+			return err
+		}
+	}
+	return payload.SetContent(content.ToPtr())
 }
 
 const (

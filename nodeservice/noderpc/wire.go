@@ -13,9 +13,12 @@ import (
 	rpccp "capnproto.org/go/capnp/v3/std/capnp/rpc"
 )
 
-// messageCost is charged for every message besides its bytes: the runtime's own
-// records of a call, and the first segment of a new message.
-const messageCost = 1 << 10
+const (
+	// messageCost is charged for every message besides its bytes: the runtime's own
+	// records of a call, and the first segment of a new message.
+	messageCost = 1 << 10
+	segmentCost = 64 // likewise, for each segment of one that was received
+)
 
 // wire is the Transport of one connection: framing with bounds, gathered
 // writes, and on the server's side the guard.
@@ -32,6 +35,8 @@ type wire struct {
 	closeOnce sync.Once
 	closed    chan struct{}
 	broken    atomic.Bool // reading ended: no call will be answered any more
+	severed   atomic.Bool // cut: what has come and is not read yet is of no use any more
+	letting   sync.Mutex  // held while capabilities of the peer are let go of
 }
 
 // timeouts of a connection.
@@ -69,12 +74,15 @@ func (w *wire) RecvMessage() (transport.IncomingMessage, error) {
 }
 
 func (w *wire) receive() (*incoming, error) {
+	if w.severed.Load() {
+		return nil, errConnectionFull
+	}
 	frame, charged, err := w.readFrame()
 	if err != nil {
 		w.meter.give(charged)
 		return nil, err
 	}
-	in := &incoming{meter: w.meter, charged: charged}
+	in := &incoming{wire: w, charged: charged}
 	msg, err := capnp.Unmarshal(frame)
 	if err != nil {
 		in.Release()
@@ -101,14 +109,15 @@ func (w *wire) readFrame() (frame []byte, charged int, err error) {
 			return nil, 0, err
 		}
 	}
-	size, err := frameSize(w.in, w.maxFrame)
+	segments, size, err := frameSize(w.in, w.maxFrame)
 	if err != nil {
 		return nil, 0, err
 	}
-	if err := w.meter.take(messageCost); err != nil {
+	records := messageCost + segments*segmentCost
+	if err := w.meter.take(records); err != nil {
 		return nil, 0, err
 	}
-	charged = messageCost
+	charged = records
 	timed := !w.greeted
 	if w.greeted && size > w.in.Buffered() {
 		timed = true
@@ -141,14 +150,16 @@ func (w *wire) bodyTimeout() time.Duration {
 	return w.timeouts.body
 }
 
-// NewMessage implements transport.Transport.
+// NewMessage implements transport.Transport. It does not fail for want of room, since
+// the runtime goes on with the message that it did not get, and dies: the connection
+// ends instead.
 func (w *wire) NewMessage() (transport.OutgoingMessage, error) {
+	arena := &meteredArena{Arena: capnp.MultiSegment(nil), meter: w.meter}
 	if err := w.meter.take(messageCost); err != nil {
 		w.cut()
-		return nil, err
+	} else {
+		arena.charged.Store(messageCost)
 	}
-	arena := &meteredArena{Arena: capnp.MultiSegment(nil), meter: w.meter}
-	arena.charged.Store(messageCost)
 	_, segment, err := capnp.NewMessage(arena)
 	if err != nil {
 		arena.Release()
@@ -163,7 +174,10 @@ func (w *wire) NewMessage() (transport.OutgoingMessage, error) {
 }
 
 // cut ends the connection without ceremony; the runtime notices by reading.
-func (w *wire) cut() { _ = w.conn.Close() }
+func (w *wire) cut() {
+	w.severed.Store(true)
+	_ = w.conn.Close()
+}
 
 // Close implements transport.Transport: what is sent goes out first.
 func (w *wire) Close() error {
@@ -186,23 +200,37 @@ type outgoing struct {
 
 func (o *outgoing) Message() rpccp.Message { return o.msg }
 
+// Send implements transport.OutgoingMessage. On the server's side it does not fail:
+// what cannot be sent ends the connection, and the runtime need not take anything back.
 func (o *outgoing) Send() error {
 	if o.released.Load() {
 		panic("noderpc: Send after Release")
 	}
+	err := o.send()
+	if err != nil && o.wire.guard != nil {
+		o.wire.cut() // and what the message carried is given back
+		return nil
+	}
+	return err
+}
+
+func (o *outgoing) send() error {
 	raw := o.msg.Message()
 	if err := o.arena.settle(raw); err != nil {
-		o.wire.cut()
 		return err
 	}
-	if o.wire.guard == nil {
+	guard := o.wire.guard
+	if guard == nil {
 		return o.wire.out.send(raw, nil)
 	}
+	if err := guard.asked.ask(o.msg); err != nil {
+		return err
+	}
 	var end *atomic.Int64
-	if q := o.wire.guard.sending(o.msg, o.arena.fetch); q != nil {
+	if q := guard.sending(o.msg, o.arena.fetch); q != nil {
 		end = &q.end
 	}
-	return o.wire.out.send(raw, end) // if it fails the connection ends, and what the message carried is given back
+	return o.wire.out.send(raw, end)
 }
 
 func (o *outgoing) Release() {
@@ -215,21 +243,28 @@ func (o *outgoing) Release() {
 type incoming struct {
 	msg      rpccp.Message
 	raw      *capnp.Message
-	meter    *meter
+	wire     *wire
 	charged  int
 	released atomic.Bool
 }
 
 func (i *incoming) Message() rpccp.Message { return i.msg }
 
+// Release implements transport.IncomingMessage. It lets go of one message's capabilities
+// at a time: the runtime dies of a capability that it hears of anew while one goroutine
+// lets go of what it knew, and another of what it has just heard of.
 func (i *incoming) Release() {
 	if i.released.Swap(true) {
 		return
 	}
 	if i.raw != nil {
+		if i.raw.CapTable().Len() > 0 {
+			i.wire.letting.Lock()
+			defer i.wire.letting.Unlock()
+		}
 		i.raw.Release()
 	}
-	i.meter.give(i.charged)
+	i.wire.meter.give(i.charged)
 }
 
 // meteredArena is the memory of one of our messages. What it holds is charged
