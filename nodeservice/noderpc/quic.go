@@ -47,7 +47,7 @@ const (
 // Where a client is, its first packet has said: the address that limits are charged
 // to does not change with its network.
 func (s *Server) ServeQUIC(ctx context.Context, socket net.PacketConn, config *tls.Config) error {
-	ln, err := listenQUIC(socket, config, s.limits)
+	ln, err := listenQUIC(socket, config, s.limits, s.quicSecret)
 	if err != nil {
 		_ = socket.Close()
 		return err
@@ -70,7 +70,7 @@ type quicListener struct {
 	running   sync.WaitGroup // accept, and what it started
 }
 
-func listenQUIC(socket net.PacketConn, config *tls.Config, l Limits) (*quicListener, error) {
+func listenQUIC(socket net.PacketConn, config *tls.Config, l Limits, secret []byte) (*quicListener, error) {
 	config = config.Clone()
 	config.NextProtos = []string{quicProtocol}
 	q := &quicListener{
@@ -79,8 +79,11 @@ func listenQUIC(socket net.PacketConn, config *tls.Config, l Limits) (*quicListe
 		streams: make(chan net.Conn),
 	}
 	q.transport = &quic.Transport{Conn: socket, VerifySourceAddress: q.door.suspects, ConnContext: q.door.admit}
+	err := setKeys(q.transport, secret)
+	if err != nil {
+		return nil, err
+	}
 	q.accepting, q.stop = context.WithCancel(context.Background())
-	var err error
 	q.listener, err = q.transport.Listen(config, &quic.Config{
 		HandshakeIdleTimeout:           l.FirstMessage / 2, // and twice that for the whole handshake
 		MaxIdleTimeout:                 quicIdle,

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http/httptest"
 	"runtime"
+	"sync"
 	"testing"
 	"time"
 
@@ -35,19 +36,26 @@ func serveQUIC(t *testing.T, node nodeservice.Node, limits noderpc.Limits) *quic
 // openQUIC lets a server be reached over QUIC.
 func openQUIC(t *testing.T, server *noderpc.Server) *quicServer {
 	t.Helper()
-	certified := httptest.NewTLSServer(nil) // for its certificate
-	certified.Close()
-	trusted := x509.NewCertPool()
-	trusted.AddCert(certified.Certificate())
 	socket, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
 	}
+	s, stop := overSocket(t, server, socket)
+	t.Cleanup(stop)
+	return s
+}
+
+// overSocket is openQUIC through a socket of the caller's; stop may be called twice.
+func overSocket(t *testing.T, server *noderpc.Server, socket net.PacketConn) (_ *quicServer, stop func()) {
+	certified := httptest.NewTLSServer(nil) // for its certificate
+	certified.Close()
+	trusted := x509.NewCertPool()
+	trusted.AddCert(certified.Certificate())
 	served := make(chan error, 1)
 	go func() {
 		served <- server.ServeQUIC(context.Background(), socket, &tls.Config{Certificates: certified.TLS.Certificates, MinVersion: tls.VersionTLS13})
 	}()
-	t.Cleanup(func() {
+	return &quicServer{server, socket.LocalAddr().String(), &tls.Config{RootCAs: trusted, MinVersion: tls.VersionTLS13}}, sync.OnceFunc(func() {
 		if err := server.Close(); err != nil {
 			t.Error(err)
 		}
@@ -55,7 +63,6 @@ func openQUIC(t *testing.T, server *noderpc.Server) *quicServer {
 			t.Error(err)
 		}
 	})
-	return &quicServer{server, socket.LocalAddr().String(), &tls.Config{RootCAs: trusted, MinVersion: tls.VersionTLS13}}
 }
 
 func (s *quicServer) dial(t *testing.T) *noderpc.Client {

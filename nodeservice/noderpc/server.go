@@ -20,6 +20,7 @@ type Server struct {
 
 	limits        Limits
 	trustedLimits Limits
+	quicSecret    []byte // nil: none
 
 	strangers *pool  // of all connections that have not logged in
 	house     *house // of all connections but those of gateways
@@ -47,6 +48,10 @@ type ServerConfig struct {
 	// are 65,536, and ConnectionBytes is 1 GiB. Connections are counted with all
 	// others, by Limits.
 	TrustedLimits Limits
+
+	// QUICSecret is this node's alone, and the same after a restart: then clients over
+	// QUIC learn of the restart at once. nil: they wait for a timeout.
+	QUICSecret []byte
 }
 
 // Limits protect the server from its peers; zero fields take the default.
@@ -125,6 +130,7 @@ func NewServer(cfg ServerConfig) *Server {
 
 		limits:        cfg.Limits,
 		trustedLimits: cfg.TrustedLimits,
+		quicSecret:    cfg.QUICSecret,
 
 		strangers: &pool{limit: cfg.Limits.StrangerBytes},
 		listeners: make(map[net.Listener]struct{}),
