@@ -45,7 +45,7 @@ func (s *Service) login(ctx context.Context, from Origin, req LoginRequest, now 
 	if err := s.checkLogin(ctx, req, now); err != nil {
 		return Login{}, err
 	}
-	issuedAt := UnixMilli(rise(&s.lastMint, int64(now), 1))
+	issuedAt := s.issueTime(req.Identity, req.RevokeOlder, now)
 	if req.RevokeOlder {
 		if err := s.revoke(ctx, Revocation{Identity: req.Identity, IssuedBefore: issuedAt, Until: s.lastExpiry(issuedAt)}); err != nil {
 			return Login{}, err

@@ -54,6 +54,15 @@ func newcomer(t *testing.T, node nodeservice.Node) (*identity.PrivateKey, nodese
 	if err != nil {
 		t.Fatal(err)
 	}
+	done, err := loginAgain(t, node, key, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key, done
+}
+
+func loginAgain(t *testing.T, node nodeservice.Node, key *identity.PrivateKey, revokeOlder bool) (nodeservice.Login, error) {
+	t.Helper()
 	challenge, err := node.Challenge(t.Context(), nodeservice.Origin{}, key.Public())
 	if err != nil {
 		t.Fatal(err)
@@ -62,13 +71,9 @@ func newcomer(t *testing.T, node nodeservice.Node) (*identity.PrivateKey, nodese
 	if err != nil {
 		t.Fatal(err)
 	}
-	done, err := node.Login(t.Context(), nodeservice.Origin{}, nodeservice.LoginRequest{
-		Identity: key.Public(), Nonce: challenge.Nonce, Signature: signature,
+	return node.Login(t.Context(), nodeservice.Origin{}, nodeservice.LoginRequest{
+		Identity: key.Public(), Nonce: challenge.Nonce, Signature: signature, RevokeOlder: revokeOlder,
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key, done
 }
 
 // TestLosingEveryHintCostsOnlyTime: with the bus silent, the slow tick brings

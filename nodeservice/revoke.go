@@ -83,18 +83,34 @@ func (r *revoked) forget(now UnixMilli) {
 	}
 }
 
+// issueTime is the IssuedAt of a new token: each has its own, so that to void an
+// identity's earlier ones is exact. It is after what the identity has voided by a
+// clock that was ahead of ours; nobody else's tokens are, since by how far that
+// clock was ahead nobody knows, and tokens from the future are refused.
+func (s *Service) issueTime(id Identity, revokeOlder bool, now UnixMilli) UnixMilli {
+	at := UnixMilli(rise(&s.lastMint, int64(now), 1))
+	before := s.revoked.before(id)
+	if at <= before && revokeOlder {
+		return before + 1
+	}
+	return max(at, before)
+}
+
+// before is the instant before which the tokens of an identity are void.
+func (r *revoked) before(id Identity) UnixMilli {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.identities[id].IssuedBefore
+}
+
 // loadRevocations reads what was revoked before this process started, or on
-// other nodes. New tokens are issued after every instant that a stored
-// revocation names.
+// other nodes.
 func (s *Service) loadRevocations(ctx context.Context) error {
 	all, err := s.cfg.Store.Revocations(ctx, s.now())
 	if err != nil {
 		return err
 	}
 	s.revoked.add(all...)
-	for _, r := range all {
-		rise(&s.lastMint, int64(r.IssuedBefore), 0)
-	}
 	return nil
 }
 

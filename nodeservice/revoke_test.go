@@ -78,3 +78,49 @@ func TestRevocationOnOneNodeEndsStreamsOnAnother(t *testing.T) {
 		})
 	}
 }
+
+// TestARevocationByAClockThatWasWrongHarmsItsOwnIdentityAlone: a node whose clock
+// was a day ahead when somebody voided their earlier tokens must not, once its
+// clock is right again, issue tokens from tomorrow to everybody else.
+func TestARevocationByAClockThatWasWrongHarmsItsOwnIdentityAlone(t *testing.T) {
+	keys, err := identity.GenerateSigningKeys()
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, now := model.New(), time.Now()
+	node := func(off time.Duration) *nodeservice.Service {
+		return newService(t, func(cfg *nodeservice.Config) {
+			cfg.Store, cfg.Keys, cfg.Now = store, keys, func() time.Time { return now.Add(off) }
+		})
+	}
+	wrong := node(24 * time.Hour)
+	key, done := newcomer(t, wrong)
+	if _, err := loginAgain(t, wrong, key, true); err != nil {
+		t.Fatal(err)
+	}
+	right := node(0)
+	if _, err := right.Authenticate(t.Context(), nodeservice.Origin{}, done.Token); nodeservice.CodeOf(err) != nodeservice.CodeUnauthenticated {
+		t.Errorf("a token that was voided: %v", err)
+	}
+	_, token := loginWithToken(t, right)
+	if _, err := right.Authenticate(t.Context(), nodeservice.Origin{}, token); err != nil {
+		t.Errorf("the token of somebody else: %v", err)
+	}
+}
+
+// TestATokenIsIssuedAfterWhatItsIdentityRevoked, also by a node whose clock is
+// behind that of the one where it did.
+func TestATokenIsIssuedAfterWhatItsIdentityRevoked(t *testing.T) {
+	w := newApart(t)
+	if _, err := loginAgain(t, w.ahead, w.key, true); err != nil {
+		t.Fatal(err)
+	}
+	behind := w.node(-5 * time.Second) // it has read the revocation
+	again, err := loginAgain(t, behind, w.key, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := behind.Authenticate(t.Context(), nodeservice.Origin{}, again.Token); err != nil {
+		t.Errorf("the token is void at birth: %v", err)
+	}
+}

@@ -29,7 +29,7 @@ func (s *Service) Sweep(ctx context.Context) error {
 // space remembers for a second how full the store is.
 type space struct {
 	mu      sync.Mutex
-	checked UnixMilli // guarded by mu
+	checked UnixMilli // guarded by mu: when the last look began; 0: never
 	full    bool      // guarded by mu
 }
 
@@ -42,23 +42,41 @@ func (s *Service) spare(ctx context.Context, now UnixMilli) error {
 	if s.cfg.MinFree == 0 {
 		return nil
 	}
-	s.space.mu.Lock()
-	defer s.space.mu.Unlock()
-	if now >= s.space.checked.Add(spaceMemory) || s.space.checked == 0 {
+	full, due := s.space.known(now)
+	if due {
 		free, err := s.cfg.Store.Free(ctx)
 		if err != nil {
 			return err
 		}
-		full := free < s.cfg.MinFree
-		if full != s.space.full {
+		if full = free < s.cfg.MinFree; s.space.changed(full) {
 			s.cfg.Log.Warn("free space of the store crossed its limit", "free", free, "limit", s.cfg.MinFree)
 		}
-		s.space.checked, s.space.full = now, full
 	}
-	if s.space.full {
+	if full {
 		e := Errorf(CodeUnavailable, "the node is short of space and stores nothing new for now")
 		e.RetryAfter = time.Minute
 		return e
 	}
 	return nil
+}
+
+// known is what the last look found; due says that the caller is the one to look
+// again. The others go on with it meanwhile: a look at a store that is away takes
+// long, and they must not take turns to find that out.
+func (sp *space) known(now UnixMilli) (full, due bool) {
+	sp.mu.Lock()
+	defer sp.mu.Unlock()
+	if due = sp.checked == 0 || now >= sp.checked.Add(spaceMemory); due {
+		sp.checked = now
+	}
+	return sp.full, due
+}
+
+// changed takes note of a look, and says whether it found what the last did not.
+func (sp *space) changed(full bool) bool {
+	sp.mu.Lock()
+	defer sp.mu.Unlock()
+	was := sp.full
+	sp.full = full
+	return was != full
 }
