@@ -104,6 +104,6 @@ func (g *Gateway) revoke(w http.ResponseWriter, r *http.Request, s nodeservice.S
 	if err := s.Revoke(r.Context()); err != nil {
 		return err
 	}
-	w.WriteHeader(http.StatusNoContent)
+	writeEmpty(w, http.StatusNoContent)
 	return nil
 }

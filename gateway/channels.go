@@ -33,7 +33,7 @@ func (g *Gateway) createChannel(w http.ResponseWriter, r *http.Request, s nodese
 	status := http.StatusOK
 	if created {
 		status = http.StatusCreated
-		w.Header().Set("Location", "/v1/channels/"+view.ID.String())
+		w.Header().Set("Location", g.clientPath(r, "/v1/channels/"+view.ID.String()))
 	}
 	return writeJSON(w, status, struct {
 		channel
@@ -59,17 +59,17 @@ func (g *Gateway) listChannels(w http.ResponseWriter, r *http.Request, s nodeser
 	}
 	if page.Next != nil {
 		answer.NextCursor = (*octets)(&page.Next)
-		w.Header().Set("Link", nextPage(r, page.Next))
+		w.Header().Set("Link", g.nextPage(r, page.Next))
 	}
 	return writeJSON(w, http.StatusOK, answer)
 }
 
 // nextPage is the link to the page after this one (RFC 8288): the same request,
 // with the cursor that goes on from here.
-func nextPage(r *http.Request, cursor octets) string {
+func (g *Gateway) nextPage(r *http.Request, cursor octets) string {
 	values := r.URL.Query()
 	values.Set("cursor", strictBase64.EncodeToString(cursor))
-	return "<" + r.URL.EscapedPath() + "?" + values.Encode() + `>; rel="next"`
+	return "<" + g.clientPath(r, r.URL.EscapedPath()) + "?" + values.Encode() + `>; rel="next"`
 }
 
 func channelsRequest(r *http.Request) (req nodeservice.ChannelsRequest, err error) {

@@ -65,11 +65,24 @@ func (g *Gateway) proof(r *http.Request) (*nodeservice.Proof, error) {
 // says of its own. A client is then protected from relays only as far as it trusts
 // the name that it dialled: the token's audience is what ties it to this node.
 func (g *Gateway) target(r *http.Request) string {
-	own := url.URL{Scheme: g.public.Scheme, Host: r.Host}
-	if g.public.Host != "" && normalOrigin(&own) == normalOrigin(&g.public) {
-		return normalOrigin(&g.public) + r.URL.EscapedPath()
+	if g.isPublic(r) {
+		return normalOrigin(&g.public) + g.below + r.URL.EscapedPath()
 	}
 	return g.clientScheme(r) + "://" + r.Host + r.URL.EscapedPath()
+}
+
+// isPublic says whether the client dialled the public URL.
+func (g *Gateway) isPublic(r *http.Request) bool {
+	own := url.URL{Scheme: g.public.Scheme, Host: r.Host}
+	return g.public.Host != "" && normalOrigin(&own) == normalOrigin(&g.public)
+}
+
+// clientPath is a path of ours as the request's client sees it.
+func (g *Gateway) clientPath(r *http.Request, path string) string {
+	if g.isPublic(r) {
+		return g.below + path
+	}
+	return path
 }
 
 // clientScheme is what the client speaks: of X-Forwarded-Proto only what the

@@ -92,6 +92,7 @@ func TestProofsNameTheURLThatTheClientSees(t *testing.T) {
 	proxied := newDoor(t, core, func(c *gateway.Config) {
 		c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 	})
+	below := newDoor(t, core, func(c *gateway.Config) { c.PublicURL = publicURL + "/chat/" })
 	for _, test := range []struct {
 		name, origin, host, forwarded string
 		door                          *door
@@ -100,6 +101,9 @@ func TestProofsNameTheURLThatTheClientSees(t *testing.T) {
 		{"the public one, behind a proxy that says nothing", publicURL, "node.example", "", plain, 200},
 		{"the public one with its port", publicURL, "node.example:443", "", plain, 200},
 		{"the public one in other case", "https://Node.Example:443", "NODE.example", "", plain, 200},
+		{"the public one, with the path that the proxy cut off", publicURL + "/chat", "node.example", "", below, 200},
+		{"the public one, without that path", publicURL, "node.example", "", below, 401},
+		{"another host, where nothing was cut off", "http://other.example", "other.example", "", below, 200},
 		{"plaintext to the public host", "http://node.example", "node.example", "", plain, 401},
 		{"another port of the public host", "http://node.example:8080", "node.example:8080", "", plain, 200},
 		{"another host", "http://other.example", "other.example", "", plain, 200},

@@ -61,10 +61,23 @@ func transferTime(n int) time.Duration { return patience + lineTime(n) }
 // lineTime is what n bytes take on a slow line.
 func lineTime(n int) time.Duration { return time.Duration(n) * time.Second / slowest }
 
-// writeBody answers. A peer that does not read for too long loses the connection.
-func writeBody(w http.ResponseWriter, status int, mediaType string, body []byte) {
+// writeEmpty answers without a body.
+func writeEmpty(w http.ResponseWriter, status int) {
+	giveTime(w, 0)
+	w.WriteHeader(status)
+}
+
+// giveTime lets a peer take as long for the answer as n bytes may: one that does
+// not read for longer loses the connection.
+func giveTime(w http.ResponseWriter, n int) {
 	// Not every ResponseWriter has deadlines; the server's do.
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(transferTime(len(body))))
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(transferTime(n)))
+}
+
+// writeBody answers.
+func writeBody(w http.ResponseWriter, status int, mediaType string, body []byte) {
+	giveTime(w, len(body))
+	holdMore(w, len(body)) // after that: who is cut has no time left
 	h := w.Header()
 	h.Set("Content-Type", mediaType)
 	h.Set("Content-Length", strconv.Itoa(len(body)))

@@ -27,7 +27,7 @@ func (f file) serve(w http.ResponseWriter, r *http.Request) error {
 	h.Set("Cache-Control", "no-cache")
 	h.Set("ETag", f.tag)
 	if f.isHeld(r.Header.Values("If-None-Match")) {
-		w.WriteHeader(http.StatusNotModified)
+		writeEmpty(w, http.StatusNotModified)
 		return nil
 	}
 	writeBody(w, http.StatusOK, f.mediaType, f.body)

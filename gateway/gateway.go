@@ -1,12 +1,14 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -22,7 +24,8 @@ type Config struct {
 	Node nodeservice.Node
 
 	// PublicURL is where clients find the gateway: pages of its origin may use it,
-	// and a DPoP proof that was sent to its host must name it.
+	// and a DPoP proof that was sent to its host must name it. A path in it is cut
+	// off by the proxy that it leads through, before requests get here.
 	PublicURL string // "": only pages of the request's own host
 
 	// AllowedOrigins are further origins whose pages may use the gateway, such as
@@ -37,6 +40,7 @@ type Config struct {
 	Ready func(ctx context.Context) error // nil: always
 
 	MaxPayload int           // bytes of one message; 0: 5 MiB
+	MaxHeld    int64         // bytes of all bodies, answers and frames that are under way together; 0: 512 MiB
 	Patience   time.Duration // for a body to arrive, beside what its size takes on a slow line; 0: 10 s
 	Log        *slog.Logger  // nil: discarded
 }
@@ -46,6 +50,7 @@ type Gateway struct {
 	node       nodeservice.Node
 	origins    origins
 	public     url.URL // of Config.PublicURL; zero: there is none
+	below      string  // its path, without a slash at the end
 	proxies    []netip.Prefix
 	ready      func(ctx context.Context) error
 	maxPayload int
@@ -53,6 +58,7 @@ type Gateway struct {
 	log        *slog.Logger
 	router     *chi.Mux
 	counters   *counters
+	holdings   *holdings
 
 	closing context.Context // ends when Shutdown begins: fetches that wait go home
 	drain   context.CancelFunc
@@ -74,7 +80,7 @@ func New(c Config) (*Gateway, error) {
 		ready: c.Ready, maxPayload: c.MaxPayload, patience: c.Patience, log: c.Log,
 	}
 	if own, err := url.Parse(c.PublicURL); err == nil {
-		g.public = *own
+		g.public, g.below = *own, strings.TrimRight(own.EscapedPath(), "/")
 	}
 	if g.ready == nil {
 		g.ready = func(context.Context) error { return nil }
@@ -88,6 +94,7 @@ func New(c Config) (*Gateway, error) {
 	if g.log == nil {
 		g.log = slog.New(slog.DiscardHandler)
 	}
+	g.holdings = newHoldings(cmp.Or(c.MaxHeld, heldTogether), g.log)
 	g.closing, g.drain = context.WithCancel(context.Background())
 	g.router = g.routes()
 	g.counters = newCounters(g.router)

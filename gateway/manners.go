@@ -18,6 +18,7 @@ import (
 type recorder struct {
 	http.ResponseWriter
 	budget *nodeservice.Budget
+	held   *holding
 	count  func(status int)
 	begun  bool
 }
@@ -46,6 +47,8 @@ func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 func (g *Gateway) recoverPanics(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rec := &recorder{ResponseWriter: w, budget: &nodeservice.Budget{}, count: func(status int) { g.counters.answered(r, status) }}
+		rec.held = g.holdings.open(clientAddress(r, g.proxies), rec.cut)
+		defer rec.held.close()
 		defer func() {
 			v := recover()
 			switch v {
@@ -79,6 +82,7 @@ func (g *Gateway) requestID(next http.Handler) http.Handler {
 		h.Set("X-Request-Id", id)
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Cache-Control", "no-store")
+		h.Set("Content-Security-Policy", nothingPolicy)
 		next.ServeHTTP(w, r)
 	})
 }
@@ -120,7 +124,7 @@ func (g *Gateway) options(next http.Handler) http.Handler {
 			h.Set("Access-Control-Allow-Headers", allowedHeaders)
 			h.Set("Access-Control-Max-Age", "600")
 		}
-		w.WriteHeader(http.StatusNoContent)
+		writeEmpty(w, http.StatusNoContent)
 	})
 }
 

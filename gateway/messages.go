@@ -189,6 +189,6 @@ func (g *Gateway) ack(w http.ResponseWriter, r *http.Request, s nodeservice.Sess
 	if err := s.Ack(r.Context(), nodeservice.AckRequest{Channel: id, Through: through}); err != nil {
 		return err
 	}
-	w.WriteHeader(http.StatusNoContent)
+	writeEmpty(w, http.StatusNoContent)
 	return nil
 }

@@ -11,6 +11,10 @@ import (
 	"github.com/quicproquo/node/web"
 )
 
+// nothingPolicy is for all that is no page: a browser that is led to an answer of the
+// API shows it in no frame, and does nothing with it.
+const nothingPolicy = "default-src 'none'; frame-ancestors 'none'"
+
 // pagePolicy lets a page run and load only what comes from here as a file, and
 // connect only to here: "self" includes a WebSocket to the page's own origin.
 const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; " +
@@ -61,7 +65,7 @@ var pages = sync.OnceValue(func() map[string]file {
 func docs(w http.ResponseWriter, _ *http.Request) error {
 	w.Header().Set("Location", "docs/")
 	w.Header().Set("Content-Length", "0")
-	w.WriteHeader(http.StatusMovedPermanently)
+	writeEmpty(w, http.StatusMovedPermanently)
 	return nil
 }
 

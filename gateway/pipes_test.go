@@ -34,11 +34,25 @@ func (p *pipes) Close() error {
 
 func (p *pipes) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1} }
 
-func (p *pipes) dial() net.Conn {
+func (p *pipes) dial() net.Conn { return p.dialFrom("") }
+
+// dialFrom dials as a client of that address; "": of none.
+func (p *pipes) dialFrom(address string) net.Conn {
 	client, server := net.Pipe()
+	if address != "" {
+		server = addressed{server, &net.TCPAddr{IP: net.ParseIP(address), Port: 1}}
+	}
 	p.conns <- server
 	return client
 }
+
+// addressed is a connection of somebody who has an address.
+type addressed struct {
+	net.Conn
+	remote net.Addr
+}
+
+func (a addressed) RemoteAddr() net.Addr { return a.remote }
 
 // client dials through the pipes.
 func (p *pipes) client() *http.Client {

@@ -66,7 +66,7 @@ func (g *Gateway) readBody(w http.ResponseWriter, r *http.Request, limit int) ([
 	_ = deadline.SetReadDeadline(time.Now().Add(g.patience + lineTime(limit)))
 	var body bytes.Buffer
 	body.Grow(int(min(max(r.ContentLength, 0), 64<<10)) + bytes.MinRead)
-	_, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, int64(limit)))
+	_, err := body.ReadFrom(&arriving{Reader: http.MaxBytesReader(w, r.Body, int64(limit)), w: w})
 	var over *http.MaxBytesError
 	switch {
 	case err == nil:

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/quicproquo/node/gateway"
 	"github.com/quicproquo/node/nodeservice/identity"
 	"github.com/quicproquo/node/nodeservice/mls"
 )
@@ -80,6 +81,23 @@ func TestLogin(t *testing.T) {
 	checkProblem(t, alice.do("GET", "/v1/channels", ""), 401, "unauthenticated")
 	if strings.Contains(d.log.String(), token.AccessToken) {
 		t.Error("the log holds the token")
+	}
+}
+
+// Below a path of the public URL, the ways to other resources lead below it too.
+func TestPathsBelowAPublicPath(t *testing.T) {
+	d := newDoor(t, newCore(t, nil), func(c *gateway.Config) { c.PublicURL = publicURL + "/chat" })
+	alice := d.client()
+	for host, below := range map[string]string{"node.example": "/chat", "other.example": ""} {
+		alice.channel(d.client())
+		r := alice.do("POST", "/v1/channels", fmt.Sprintf(`{"peer":%q}`, d.client().id), "Host", host)
+		if way := r.header.Get("Location"); !strings.HasPrefix(way, below+"/v1/channels/") {
+			t.Errorf("by the name %s the Location is %s", host, way)
+		}
+		r = alice.do("GET", "/v1/channels?limit=1", "", "Host", host)
+		if way := r.header.Get("Link"); !strings.HasPrefix(way, "<"+below+"/v1/channels?cursor=") {
+			t.Errorf("by the name %s the Link is %s", host, way)
+		}
 	}
 }
 

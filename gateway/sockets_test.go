@@ -48,7 +48,8 @@ func talk(t *testing.T, net *pipes, send string) (answer *http.Response, body st
 		t.Fatal(err)
 	}
 	reader := bufio.NewReader(conn)
-	answer, err := http.ReadResponse(reader, nil)
+	method, _, _ := strings.Cut(send, " ")
+	answer, err := http.ReadResponse(reader, &http.Request{Method: method})
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Fatal("the connection stays open")
 	}
@@ -64,6 +65,10 @@ func talk(t *testing.T, net *pipes, send string) (answer *http.Response, body st
 	}
 	return answer, string(data)
 }
+
+// upgradeByHand asks for a WebSocket, without a token.
+const upgradeByHand = "GET /v1/stream HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" +
+	"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Protocol: qpq.v1.json\r\n\r\n"
 
 const post = "POST /v1/auth/challenge HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 
@@ -92,6 +97,12 @@ func TestBadBytesOnASocket(t *testing.T) {
 		"a chunk that does not come":   {post + "Transfer-Encoding: chunked\r\n\r\n5\r\n{", 503},
 		"a body that does not come":    {post + "Content-Length: 9\r\n\r\n{", 503},
 		"no body that comes":           {post + "Content-Length: 9\r\n\r\n", 503},
+		"a tunnel":                     {"CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\nConnection: close\r\n\r\n", 404},
+		"the path of no host":          {"GET http://evil.example/v1/nothing HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 404},
+		"the server as a whole":        {"OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 200},
+		"an upgrade by HTTP/1.0":       {strings.Replace(upgradeByHand, "1.1", "1.0", 1), 426},
+		"an upgrade by HEAD":           {strings.Replace(upgradeByHand, "GET", "HEAD", 1), 426},
+		"an upgrade to HTTP/2":         {"GET /v1/nothing HTTP/1.1\r\nHost: x\r\nConnection: close, Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n", 404},
 		"an unread body":               {"POST /nothing HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{", 404},
 	} {
 		t.Run(name, func(t *testing.T) {

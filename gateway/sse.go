@@ -52,7 +52,7 @@ func (g *Gateway) streamEvents(w http.ResponseWriter, r *http.Request, request r
 	if err != nil {
 		return err
 	}
-	e := &events{stream: newStream(r.Context(), g.streamLog(w)), w: w, line: http.NewResponseController(w)}
+	e := &events{stream: g.newStream(r.Context(), w, r), w: w, line: http.NewResponseController(w)}
 	e.abort = func() { _ = e.line.SetWriteDeadline(time.Unix(1, 0)) }
 	if err := g.openStream(e.stream, r, token, e.resume(r, request)); err != nil {
 		e.release()
@@ -163,6 +163,7 @@ func (e *events) write(id nodeservice.Seq, frame serverFrame) bool {
 	if id > 0 {
 		head = fmt.Appendf(head, "id: %d\n", id)
 	}
+	defer e.holdFrame(len(data))()
 	deadline := time.Now().Add(transferTime(len(data)))
 	for _, part := range [][]byte{append(head, "data: "...), data, []byte("\n\n")} {
 		if !e.send(part, deadline) {

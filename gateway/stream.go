@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -33,12 +34,14 @@ type stream struct {
 	open context.Context // of waiting for events; its cause is the ending
 	end  context.CancelCauseFunc
 
-	abort func() // static before the set has the stream: frees a write that blocks
+	abort func()   // static before the set has the stream: frees a write that blocks
+	held  *holding // static after construction: of the frame that is on its way
 }
 
-// newStream makes a stream that ends with ctx.
-func newStream(ctx context.Context, log *slog.Logger) *stream {
-	s := &stream{log: log, abort: func() {}}
+// newStream makes a stream for a request's client; it ends with ctx.
+func (g *Gateway) newStream(ctx context.Context, w http.ResponseWriter, r *http.Request) *stream {
+	s := &stream{log: g.log.With("request", w.Header().Get("X-Request-Id")), abort: func() {}}
+	s.held = g.holdings.open(clientAddress(r, g.proxies), s.cut)
 	s.ctx, s.cancel = context.WithCancel(ctx)
 	s.open, s.end = context.WithCancelCause(s.ctx)
 	return s
@@ -72,9 +75,16 @@ func (s *stream) cut() {
 	s.abort()
 }
 
+// holdFrame counts a frame of that size, and the event that it renders, until done.
+func (s *stream) holdFrame(size int) (done func()) {
+	s.held.add(2 * size)
+	return func() { s.held.add(-2 * size) }
+}
+
 // release frees what the core holds for the stream.
 func (s *stream) release() {
 	s.cancel()
+	s.held.close()
 	if s.source != nil {
 		_ = s.source.Close()
 	}

@@ -2,10 +2,7 @@ package gateway
 
 import (
 	"context"
-	"fmt"
 	"time"
-
-	"golang.org/x/time/rate"
 
 	"github.com/quicproquo/node/nodeservice"
 )
@@ -31,16 +28,13 @@ func (s *socket) deliver() {
 // read handles the client's frames. It must always be reading, or pongs and
 // closes would not be seen.
 func (s *socket) read() {
-	frames := rate.NewLimiter(framesPerSec, framesPerSec)
 	for {
 		kind, data, err := s.conn.Read(s.ctx)
 		if err != nil {
 			s.stop(ending{}) // the peer left, or the library has closed and told why
 			return
 		}
-		s.alive()
-		if !frames.Allow() {
-			s.stop(ending{code: closeLimits, reason: fmt.Sprintf("rate_limited: more than %d frames a second", framesPerSec)})
+		if !s.sign() {
 			return
 		}
 		if kind != s.codec.kind {
@@ -122,6 +116,7 @@ func (s *socket) send(frame serverFrame) bool {
 		s.stop(endingOf(err))
 		return false
 	}
+	defer s.holdFrame(len(data))()
 	ctx, cancel := context.WithTimeout(s.ctx, transferTime(len(data)))
 	defer cancel()
 	if err := s.conn.Write(ctx, s.codec.kind, data); err != nil {

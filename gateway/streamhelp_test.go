@@ -180,12 +180,15 @@ type bubble struct {
 
 // newBubble must be called in a synctest bubble.
 func newBubble(t *testing.T, change func(*nodeservice.Config)) *bubble {
-	core := newCore(t, change)
-	g, err := gateway.New(gateway.Config{Node: core, Log: quiet()})
+	return bubbleOf(t, gateway.Config{Node: newCore(t, change), Log: quiet()})
+}
+
+func bubbleOf(t *testing.T, c gateway.Config) *bubble {
+	g, err := gateway.New(c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bubble{&door{t: t, core: core, gateway: g, url: "http://node"}, newPipes()}
+	b := &bubble{&door{t: t, core: c.Node, gateway: g, url: "http://node"}, newPipes()}
 	server := gateway.NewServer(g, quiet())
 	server.Protocols = new(http.Protocols)
 	server.Protocols.SetHTTP1(true)

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"log/slog"
 	"net/http"
 
 	"github.com/quicproquo/node/nodeservice"
@@ -60,8 +59,4 @@ func (g *Gateway) openStream(s *stream, r *http.Request, token string, request r
 
 func shuttingDown() error {
 	return &nodeservice.Error{Code: nodeservice.CodeUnavailable, Detail: "the node is shutting down", RetryAfter: comeBackAfter()}
-}
-
-func (g *Gateway) streamLog(w http.ResponseWriter) *slog.Logger {
-	return g.log.With("request", w.Header().Get("X-Request-Id"))
 }

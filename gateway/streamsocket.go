@@ -2,11 +2,13 @@ package gateway
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/coder/websocket"
+	"golang.org/x/time/rate"
 )
 
 const (
@@ -27,10 +29,14 @@ type socket struct {
 	writing chan struct{}    // capacity 1: holding it is the right to write
 	replies chan serverFrame // from read to run, so that a full line does not stop the reading
 	heard   atomic.Int64     // Unix nanoseconds of the client's last sign of life
+	pace    *rate.Limiter    // of the client's frames, the protocol's own among them
 }
 
 func newSocket(s *stream, c codec) *socket {
-	k := &socket{stream: s, codec: c, writing: make(chan struct{}, 1), replies: make(chan serverFrame, repliesWaiting)}
+	k := &socket{
+		stream: s, codec: c, writing: make(chan struct{}, 1), replies: make(chan serverFrame, repliesWaiting),
+		pace: rate.NewLimiter(framesPerSec, framesPerSec),
+	}
 	k.alive()
 	return k
 }
@@ -42,8 +48,8 @@ func (s *socket) acceptOptions() *websocket.AcceptOptions {
 		Subprotocols:       []string{s.codec.subprotocol},
 		InsecureSkipVerify: true, // checkOrigin has looked, by our own list
 		CompressionMode:    websocket.CompressionDisabled,
-		OnPingReceived:     func(context.Context, []byte) bool { s.alive(); return true },
-		OnPongReceived:     func(context.Context, []byte) { s.alive() },
+		OnPingReceived:     func(context.Context, []byte) bool { return s.sign() },
+		OnPongReceived:     func(context.Context, []byte) { s.sign() },
 	}
 }
 
@@ -53,6 +59,17 @@ func (s *socket) attach(conn *websocket.Conn) {
 }
 
 func (s *socket) alive() { s.heard.Store(time.Now().UnixNano()) }
+
+// sign notes a frame of the client, and ends the stream of one that floods: a ping
+// costs an answer as any frame does.
+func (s *socket) sign() bool {
+	s.alive()
+	if s.pace.Allow() {
+		return true
+	}
+	s.stop(ending{code: closeLimits, reason: fmt.Sprintf("rate_limited: more than %d frames a second", framesPerSec)})
+	return false
+}
 
 // refuse tells a browser why there is no stream.
 func (s *socket) refuse(err error) {

@@ -34,7 +34,7 @@ func (g *Gateway) upgrade(w http.ResponseWriter, r *http.Request, request reques
 		return err
 	}
 	// Not the request's context: it ends with this handler, and the stream goes on.
-	s := newSocket(newStream(context.Background(), g.streamLog(w)), h.codec)
+	s := newSocket(g.newStream(context.Background(), w, r), h.codec)
 	if err = g.checkOrigin(r); err == nil {
 		err = g.openStream(s.stream, r, h.token, request)
 	}
@@ -95,7 +95,7 @@ func chooseCodec(offered []string) (chosen codec, known bool) {
 // section 4.2.1), so that the library below finds nothing to object to.
 func checkUpgrade(w http.ResponseWriter, r *http.Request) error {
 	h := w.Header()
-	if r.ProtoMajor != 1 || !hasToken(r.Header, "Connection", "upgrade") || !hasToken(r.Header, "Upgrade", "websocket") {
+	if r.ProtoMajor != 1 || r.ProtoMinor < 1 || r.Method != http.MethodGet || !hasToken(r.Header, "Connection", "upgrade") || !hasToken(r.Header, "Upgrade", "websocket") {
 		offerUpgrade(h)
 		return unmatchedf(http.StatusUpgradeRequired, "this path is a WebSocket, over HTTP/1.1, or with Accept: text/event-stream a stream of events")
 	}

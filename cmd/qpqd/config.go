@@ -27,7 +27,7 @@ type config struct {
 	TLSKey            string `group:"Doors" name:"tls-key" placeholder:"FILE" help:"Private key (PEM) of --tls-cert; read again when it changes."`
 	QUIC              toggle `group:"Doors" name:"quic" default:"on" placeholder:"on|off" help:"With --tls-cert: whether native clients may come over QUIC as well, to the same port number of UDP as --rpc-listen's of TCP."`
 	InsecurePlaintext bool   `group:"Doors" help:"Listen beyond loopback without TLS: whoever sees the network can take tokens and act for their owners."`
-	PublicURL         string `group:"Doors" name:"public-url" placeholder:"URL" help:"Origin that clients dial and sign for, e.g. https://chat.example.org: issuer and audience of our tokens. Default: the HTTP listener's own."`
+	PublicURL         string `group:"Doors" name:"public-url" placeholder:"URL" help:"Origin that clients dial and sign for, e.g. https://chat.example.org: issuer and audience of our tokens. Behind it, if a proxy has the gateway below a path, that path. Default: the HTTP listener's own."`
 
 	AllowedOrigins []string      `group:"Doors" placeholder:"ORIGIN" help:"Origins of web pages that may use the gateway, beside --public-url and its own."`
 	TrustedProxies []network     `group:"Doors" placeholder:"CIDR" help:"Proxies whose X-Forwarded-For is believed, as networks or addresses."`
@@ -74,17 +74,18 @@ type config struct {
 // tls says whether the doors speak TLS.
 func (c *config) tls() bool { return c.TLSCert != "" }
 
-// publicURL is the audience of our tokens, given the address that the HTTP
-// listener really has: its port may have been chosen by the system.
-func (c *config) publicURL(httpPort string) string {
+// publicURL is the audience of our tokens, and the path below which clients find
+// the gateway there, given the address that the HTTP listener really has: its port
+// may have been chosen by the system.
+func (c *config) publicURL(httpPort string) (origin, below string) {
 	if c.PublicURL != "" {
-		return c.PublicURL
+		return splitPublicURL(c.PublicURL)
 	}
 	u := url.URL{Scheme: "http", Host: withPort(c.HTTPListen, httpPort)}
 	if c.tls() {
 		u.Scheme = "https"
 	}
-	return u.String()
+	return u.String(), ""
 }
 
 // rates fills in what the flags say; the rest are the defaults. The ratios

@@ -23,7 +23,8 @@ type doors struct {
 	gate listener // for gateways that stand apart; nil: none
 	ops  listener // nil: none
 
-	publicURL string
+	publicURL string // an origin
+	below     string // the path behind it; "": none
 	tls       bool
 }
 
@@ -50,7 +51,7 @@ func openDoors(c *config, log *slog.Logger) (_ *doors, err error) {
 		return nil, err
 	}
 	d.http = limitConnections(d.http, c.MaxConnections)
-	d.publicURL = c.publicURL(strconv.Itoa(d.http.Addr().(*net.TCPAddr).Port))
+	d.publicURL, d.below = c.publicURL(strconv.Itoa(d.http.Addr().(*net.TCPAddr).Port))
 	if d.tls {
 		return d, d.encrypt(c, log)
 	}

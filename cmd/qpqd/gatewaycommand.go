@@ -34,7 +34,7 @@ type gatewayCommand struct {
 	TLSCert           string        `group:"Doors" name:"tls-cert" placeholder:"FILE" help:"Certificate chain (PEM) of the gateway, which then speaks TLS 1.3 only; read again when it changes."`
 	TLSKey            string        `group:"Doors" name:"tls-key" placeholder:"FILE" help:"Private key (PEM) of --tls-cert; read again when it changes."`
 	InsecurePlaintext bool          `group:"Doors" help:"Listen, or dial the node, beyond loopback without TLS: whoever sees the network can take tokens and act for their owners."`
-	PublicURL         string        `group:"Doors" name:"public-url" placeholder:"URL" help:"Origin that clients dial; the node's own --public-url, unless it is known under several. Default: the listener's own."`
+	PublicURL         string        `group:"Doors" name:"public-url" placeholder:"URL" help:"Origin that clients dial, and behind it, if a proxy has the gateway below a path, that path; the node's own --public-url, unless it is known under several. Default: the listener's own."`
 	AllowedOrigins    []string      `group:"Doors" placeholder:"ORIGIN" help:"Origins of web pages that may use the gateway, beside --public-url and its own."`
 	TrustedProxies    []network     `group:"Doors" placeholder:"CIDR" help:"Proxies whose X-Forwarded-For is believed, as networks or addresses."`
 	MaxConnections    int           `group:"Doors" default:"16384" placeholder:"N" help:"HTTP connections at once, streams among them; further ones wait to be accepted."`
@@ -93,7 +93,7 @@ func (c *gatewayCommand) validate() error {
 func (c *gatewayCommand) serve(ctx context.Context, node *noderpc.GatewayNode, doors *doors, log *slog.Logger) error {
 	door, err := gateway.New(gateway.Config{
 		Node:           node,
-		PublicURL:      doors.publicURL,
+		PublicURL:      doors.publicURL + doors.below,
 		AllowedOrigins: c.AllowedOrigins,
 		TrustedProxies: prefixes(c.TrustedProxies),
 		Log:            log,

@@ -85,7 +85,7 @@ func (n *node) start(ctx context.Context, stderr io.Writer) (err error) {
 	}
 	n.gateway, err = gateway.New(gateway.Config{
 		Node:           n.service,
-		PublicURL:      n.doors.publicURL,
+		PublicURL:      n.doors.publicURL + n.doors.below,
 		AllowedOrigins: n.cfg.AllowedOrigins,
 		TrustedProxies: prefixes(n.cfg.TrustedProxies),
 		Ready:          n.ready,

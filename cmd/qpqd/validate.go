@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"path"
 	"strconv"
 	"strings"
 	"time"
@@ -81,7 +82,7 @@ func (c *config) validateReach() error {
 
 func (c *config) validateOrigins() error {
 	if c.PublicURL != "" {
-		if err := checkOrigin(c.PublicURL); err != nil {
+		if err := checkPublicURL(c.PublicURL); err != nil {
 			return fmt.Errorf("--public-url: %w", err)
 		}
 	}
@@ -96,12 +97,13 @@ func (c *config) validateOrigins() error {
 // validateIssuers looks into no file and at no URL: who is away at the moment may
 // be there later.
 func (c *config) validateIssuers() error {
+	own, _ := splitPublicURL(c.PublicURL)
 	seen := map[string]bool{}
 	for _, p := range c.Issuers.policies() {
 		if err := p.Validate(); err != nil {
 			return fmt.Errorf("--issuers: %w", err)
 		}
-		if seen[p.Issuer] || p.Issuer == c.PublicURL {
+		if seen[p.Issuer] || p.Issuer == own {
 			return fmt.Errorf("--issuers: %q is there twice, or is this node", p.Issuer)
 		}
 		seen[p.Issuer] = true
@@ -169,6 +171,32 @@ func (c *config) validateTimes() error {
 		}
 	}
 	return nil
+}
+
+// checkPublicURL takes an origin, and a path behind it that is spelled in one way.
+func checkPublicURL(text string) error {
+	origin, below := splitPublicURL(text)
+	if err := checkOrigin(origin); err != nil {
+		return err
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.RawQuery != "" || u.ForceQuery || strings.Contains(text, "#") || u.EscapedPath() != u.Path {
+		return fmt.Errorf("%q is more than an origin and a path in plain characters", text)
+	}
+	if canonical := strings.TrimSuffix(path.Clean(below), "/"); below != "" && below != canonical {
+		return fmt.Errorf("%q is spelled in another way than others: write %s", text, origin+canonical)
+	}
+	return nil
+}
+
+// splitPublicURL parts the origin, which clients sign for, from the path below which
+// a proxy has the gateway.
+func splitPublicURL(text string) (origin, below string) {
+	_, rest, _ := strings.Cut(text, "://")
+	if i := strings.IndexByte(rest, '/'); i >= 0 {
+		below = rest[i:]
+	}
+	return strings.TrimSuffix(text, below), below
 }
 
 // checkOrigin wants the one spelling that browsers send as Origin (RFC 6454,

@@ -18,7 +18,12 @@ func TestInvalidConfigurationsAreRefusedInOneLine(t *testing.T) {
 		{"write https://a.example", "--public-url=https://a.example/"},
 		{"write https://a.example", "--public-url=https://A.example"},
 		{"write https://a.example", "--public-url=https://a.example:443"},
-		{"write https://a.example", "--public-url=https://a.example/path"},
+		{"write https://a.example/path", "--public-url=https://a.example/path/"},
+		{"write https://a.example/path", "--public-url=https://a.example/x/..//path"},
+		{"plain characters", "--public-url=https://a.example/path?x"},
+		{"plain characters", "--public-url=https://a.example/a%20b"},
+		{"no origin", "--public-url=https:///path"},
+		{"write https://a.example", "--allowed-origins=https://a.example/path"},
 		{"no origin", "--public-url=ftp://a.example"},
 		{"no origin", "--allowed-origins=null"},
 		{"--max-payload", "--max-payload=0"},
@@ -72,6 +77,7 @@ func TestValidConfigurations(t *testing.T) {
 		"--http-listen=[::1]:8420 --rpc-listen=",
 		"--http-listen=:8420 --public-url=https://a.example --insecure-plaintext",
 		"--rpc-listen=:7420 --public-url=https://a.example:8443 --tls-cert=c --tls-key=k",
+		"--public-url=https://a.example/chat/v2",
 		"--rate-identity=0 --min-free=0% --shutdown-grace=0s",
 	} {
 		code, out, stderr := qpqd(t, append([]string{"config", "check"}, strings.Fields(args)...)...)
@@ -85,13 +91,15 @@ func TestDefaultPublicURLIsTheListenersOrigin(t *testing.T) {
 	for _, test := range []struct {
 		c    config
 		want string
+		path string
 	}{
-		{config{HTTPListen: "127.0.0.1:0"}, "http://127.0.0.1:4711"},
-		{config{HTTPListen: "[::1]:0", TLSCert: "c"}, "https://[::1]:4711"},
-		{config{HTTPListen: "127.0.0.1:0", PublicURL: "https://a.example"}, "https://a.example"},
+		{config{HTTPListen: "127.0.0.1:0"}, "http://127.0.0.1:4711", ""},
+		{config{HTTPListen: "[::1]:0", TLSCert: "c"}, "https://[::1]:4711", ""},
+		{config{HTTPListen: "127.0.0.1:0", PublicURL: "https://a.example"}, "https://a.example", ""},
+		{config{HTTPListen: "127.0.0.1:0", PublicURL: "https://a.example:8443/chat"}, "https://a.example:8443", "/chat"},
 	} {
-		if got := test.c.publicURL("4711"); got != test.want {
-			t.Errorf("%q, wanted %q", got, test.want)
+		if got, path := test.c.publicURL("4711"); got != test.want || path != test.path {
+			t.Errorf("%q, %q, wanted %q, %q", got, path, test.want, test.path)
 		}
 	}
 }

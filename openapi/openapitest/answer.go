@@ -15,7 +15,7 @@ import (
 // those that the document's introduction describes.
 var everywhere = []string{
 	"Access-Control-Allow-Origin", "Access-Control-Expose-Headers", "Cache-Control", "Content-Length",
-	"Content-Type", "Date", "Sec-Websocket-Accept", "Vary", "X-Content-Type-Options",
+	"Content-Security-Policy", "Content-Type", "Date", "Sec-Websocket-Accept", "Vary", "X-Content-Type-Options",
 }
 
 // checkAnswer adds what the library lets pass: headers and bodies that nobody
