@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
-import { launch } from './browser.mjs';
+import { launch, openContext } from './browser.mjs';
 import { Node } from './node.mjs';
 import { Person, outage, pair } from './person.mjs';
 
@@ -41,7 +41,7 @@ async function isAccessible({ page }, screen) {
 }
 
 test('every screen before a conversation is accessible', async () => {
-  const context = await browser.newContext();
+  const context = await openContext(browser);
   const page = await context.newPage();
   await page.goto(node.origin);
   await page.getByLabel('Your name').waitFor();

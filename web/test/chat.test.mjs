@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
-import { after, before, test } from 'node:test';
+import { after, afterEach, before, test } from 'node:test';
 import { launch } from './browser.mjs';
 import { Node } from './node.mjs';
-import { Person, mirrored, pair } from './person.mjs';
+import { Person, mirrored, pair, samePair } from './person.mjs';
 
 let browser, node;
 let ada, grace; // who are in conversation all along
@@ -11,6 +11,10 @@ let ada, grace; // who are in conversation all along
 before(async () => {
   [browser, node] = await Promise.all([launch(), Node.start('--rate-creates', '0')]);
   ({ ada, grace } = await pair(browser, node.origin));
+});
+
+afterEach(async ({ passed }) => {
+  ({ ada, grace } = await samePair(passed, { ada, grace }, browser, node.origin));
 });
 
 after(async () => {
@@ -74,6 +78,7 @@ test('a link begins a conversation, and leads back to it', async () => {
   await grace.open('Ada');
   await grace.sees('by your link');
   await ada.page.goto(`${node.origin}/#/`);
+  await ada.page.getByRole('textbox').waitFor({ state: 'detached' });
   await ada.page.goto(link);
   await ada.page.getByRole('textbox', { name: 'Message to Grace' }).waitFor();
   assert.equal(await ada.page.getByRole('dialog').count(), 0);
@@ -84,7 +89,8 @@ test('a link begins a conversation, and leads back to it', async () => {
 test('the keyboard alone is enough', async () => {
   const grace = await Person.arrive(browser, node.origin, 'Grace');
   const link = await grace.link();
-  const { page } = await Person.arrive(browser, node.origin, 'Ada', { viewport: { width: 320, height: 640 } });
+  const ada = await Person.arrive(browser, node.origin, 'Ada', { viewport: { width: 320, height: 640 } });
+  const { page } = ada;
   const tabTo = async (name) => {
     const focused = () => page.evaluate(() => document.activeElement.innerText || document.activeElement.labels?.[0]?.innerText || document.activeElement.ariaLabel);
     for (let presses = 0; await focused() !== name; presses++) {
@@ -111,7 +117,7 @@ test('the keyboard alone is enough', async () => {
   await page.keyboard.press('Shift+Tab');
   await page.keyboard.press('Enter'); // back
   await page.getByRole('navigation').waitFor();
-  await page.context().close();
+  await ada.leave();
   await grace.leave();
 });
 
@@ -119,7 +125,9 @@ test('both see the same safety number, and keys can be renewed', async () => {
   const numbers = [];
   for (const { page } of [ada, grace]) {
     await page.getByRole('button', { name: 'Safety' }).click();
-    numbers.push(await page.getByRole('list', { name: 'Safety number' }).getByRole('listitem').allInnerTexts());
+    const number = page.getByRole('list', { name: 'Safety number' });
+    await number.waitFor();
+    numbers.push(await number.getByRole('listitem').allInnerTexts());
   }
   assert.deepEqual(numbers[0], numbers[1]);
   assert.equal(numbers[0].join('').replace(/\D/g, '').length, 60);

@@ -42,7 +42,7 @@ test('two hundred messages each way at once, with commits among them, are one tr
   await Promise.all([pour(ada), pour(grace)]);
   for (const { page } of [ada, grace]) {
     await page.waitForFunction((count) => document.querySelectorAll('.bubble').length === count
-      && document.querySelector('[data-delivery="queued"]') === null, 2 + 2 * each, { timeout: 300_000 });
+      && document.querySelector('[data-delivery="queued"]') === null, 2 + 2 * each, { timeout: 600_000 });
   }
   const transcript = await ada.transcript();
   assert.deepEqual(await grace.transcript(), mirrored(transcript));

@@ -1,4 +1,5 @@
 import { execFile, spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -7,10 +8,13 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
+/** Below those that systems give to programs that name none: nobody takes a node's port while it is dead. */
+const anyPort = () => randomInt(20_000, 32_000);
+
 const repository = fileURLToPath(new URL('../../', import.meta.url));
 
 /** Builds qpqd, which costs nothing where it is up to date; QPQD names one that is built already. */
-async function build() {
+export async function build() {
   if (process.env['QPQD']) return process.env['QPQD'];
   const binary = join(repository, 'bin/qpqd');
   await promisify(execFile)(process.env['GO'] ?? 'go', ['build', '-o', binary, './cmd/qpqd'], { cwd: repository });
@@ -30,8 +34,14 @@ export class Node {
     node.#binary = await build();
     node.#flags = flags;
     node.dataDir = await mkdtemp(join(tmpdir(), 'qpqd-'));
-    await node.#run('127.0.0.1:0');
-    return node;
+    for (;;) {
+      try {
+        await node.#run(`127.0.0.1:${anyPort()}`);
+        return node;
+      } catch (error) {
+        if (!/address already in use/.test(error.message)) throw error;
+      }
+    }
   }
 
   /** Runs with a node of its own, which ends whatever comes. */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { watch } from './browser.mjs';
+import { openContext, watch } from './browser.mjs';
 
 /** What a page may complain of while its node is away, or slower than asked. */
 export const outage = /ERR_CONNECTION|ERR_EMPTY_RESPONSE|ERR_INCOMPLETE|WebSocket connection to .* failed|^503 |status of 503/;
@@ -21,8 +21,7 @@ export class Person {
     person.name = name;
     person.#origin = origin;
     person.#expected = expected;
-    person.context = await browser.newContext(options);
-    person.context.setDefaultTimeout(120_000); // on a machine that has much else to do
+    person.context = await openContext(browser, options);
     person.page = await person.context.newPage();
     await prepare(person.page);
     person.complaints = await watch(person.page, origin, expected);
@@ -96,9 +95,9 @@ export class Person {
     }));
   }
 
-  /** Nothing happened that should not. */
+  /** Nothing happened that should not; what did is told once, where tests share a page. */
   isContent() {
-    assert.deepEqual(this.complaints, [], `${this.name}'s page complains`);
+    assert.deepEqual(this.complaints.splice(0), [], `${this.name}'s page complains`);
   }
 
   async leave() {
@@ -118,6 +117,13 @@ export async function pair(browser, origin, options = {}) {
   await grace.say('second');
   await ada.sees('second');
   return { ada, grace };
+}
+
+/** The same two for several tests, or, after a test that failed and left them somewhere, two others. */
+export async function samePair(passed, people, browser, origin) {
+  if (passed) return people;
+  for (const { context } of Object.values(people)) await context.close();
+  return pair(browser, origin);
 }
 
 /** What one sees as the other does. */

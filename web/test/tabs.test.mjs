@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, afterEach, before, test } from 'node:test';
 import { launch } from './browser.mjs';
 import { Node } from './node.mjs';
-import { mirrored, pair } from './person.mjs';
+import { mirrored, pair, samePair } from './person.mjs';
 
 let browser, node;
 let ada, grace; // who are in conversation all along
@@ -10,6 +10,10 @@ let ada, grace; // who are in conversation all along
 before(async () => {
   [browser, node] = await Promise.all([launch(), Node.start()]);
   ({ ada, grace } = await pair(browser, node.origin));
+});
+
+afterEach(async ({ passed }) => {
+  ({ ada, grace } = await samePair(passed, { ada, grace }, browser, node.origin));
 });
 
 after(async () => {
@@ -54,7 +58,6 @@ test('another profile of the same browser is somebody else', async () => {
   await ada.page.getByRole('link', { name: /Ada at work.*1 unread/ }).waitFor();
   await other.page.reload(); // each tab keeps its profile
   await other.page.locator('.profile', { hasText: 'Ada at work' }).waitFor();
-  await other.isConnected(); // the browser grumbles about sockets that are closed before they open
   await other.page.getByRole('button', { name: 'Switch' }).click();
   await other.page.getByRole('button', { name: 'Ada at work' }).waitFor();
   assert.deepEqual(other.complaints, []);
@@ -70,7 +73,7 @@ test('a tab in the background keeps up, and leaves what it shows unread', async 
   await grace.page.waitForFunction(() => document.title === '(2) Ada – quicproquo', undefined, { polling: 50 });
   await hide(grace.page, false);
   await grace.page.bringToFront();
-  await grace.page.waitForFunction(() => document.title === 'Ada – quicproquo');
+  await grace.page.waitForFunction(() => document.title === 'Ada – quicproquo', undefined, { polling: 50 });
   ada.isContent();
   grace.isContent();
 });
