@@ -16,6 +16,9 @@ func (s *Store) Append(ctx context.Context, req ns.Append) (ns.Appended, error) 
 	defer s.leave()
 	var ref blobRef
 	if len(req.Payload) > maxInline {
+		if refused, err := s.foresee(ctx, req); err != nil || refused.Outcome != 0 {
+			return refused, err
+		}
 		name, err := s.blobs.put(ctx, req.Payload)
 		if err != nil {
 			return ns.Appended{}, err
@@ -115,31 +118,33 @@ func (t *tx) appendQuota(req ns.Append, ln *line, at int) (ns.AppendOutcome, []b
 }
 
 func (t *tx) fits(req ns.Append, ln *line, at int) (ns.AppendOutcome, error) {
-	q, size := req.Quota, uint64(len(req.Payload))
-	held := ln.sides[at].held()
-	if beyond(held.count+1, q.QueueMessages) || beyond(held.bytes+size, q.QueueBytes) {
-		return ns.AppendQueueFull, nil
-	}
-	if q.AccountBytes > 0 {
-		a, err := t.account(req.Account)
-		if err != nil {
-			return 0, err
-		}
-		if a.bytes+int64(size) > q.AccountBytes {
-			return ns.AppendOverQuota, nil
-		}
-	}
-	if !ln.key.legacy() {
-		return ns.AppendStored, nil
-	}
-	share, err := t.share(ln.key, req.Account)
+	a, err := t.account(req.Account)
 	if err != nil {
 		return 0, err
 	}
-	if beyond(share.held.count+1, q.ShareMessages) || beyond(share.held.bytes+size, q.ShareBytes) {
-		return ns.AppendOverQuota, nil
+	sh := new(share)
+	if ln.key.legacy() {
+		if sh, err = t.share(ln.key, req.Account); err != nil {
+			return 0, err
+		}
 	}
-	return ns.AppendStored, nil
+	return fits(req, ln.sides[at].held(), a, sh), nil
+}
+
+// fits compares a message with what the queue, its sender, and its sender in that
+// queue hold already.
+func fits(req ns.Append, held tally, from *account, share *share) ns.AppendOutcome {
+	q, size := req.Quota, uint64(len(req.Payload))
+	switch {
+	case beyond(held.count+1, q.QueueMessages) || beyond(held.bytes+size, q.QueueBytes):
+		return ns.AppendQueueFull
+	case q.AccountBytes > 0 && from.bytes+int64(size) > q.AccountBytes:
+		return ns.AppendOverQuota
+	case !req.Queue.Legacy(): // only there are shares counted
+	case beyond(share.held.count+1, q.ShareMessages) || beyond(share.held.bytes+size, q.ShareBytes):
+		return ns.AppendOverQuota
+	}
+	return ns.AppendStored
 }
 
 // beyond says that n exceeds a quota; 0 is none.

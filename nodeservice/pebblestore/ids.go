@@ -3,6 +3,8 @@ package pebblestore
 import (
 	"fmt"
 
+	"github.com/cockroachdb/pebble/v2"
+
 	ns "github.com/quicproquo/node/nodeservice"
 )
 
@@ -24,23 +26,35 @@ type rememberedID struct {
 // idsOf finds the scope of a sender to one side. In a channel the sender is the
 // other member, so the queue tells; in a legacy queue the account does.
 func (t *tx) idsOf(ln *line, at int, from ns.Account) (idScope, error) {
+	name := scopeKey(ln, at, from)
 	if !ln.key.legacy() {
-		q := ln.key.queue(at)
-		return idScope{key: q[:], window: &ln.sides[at].ids, touch: func() { ln.dirty = true }}, nil
+		return idScope{key: name, window: &ln.sides[at].ids, touch: func() { ln.dirty = true }}, nil
 	}
 	sh, err := t.share(ln.key, from)
 	if err != nil {
 		return idScope{}, err
 	}
-	return idScope{key: shareScope(ln.key, from), window: &sh.ids, touch: func() { sh.dirty = true }}, nil
+	return idScope{key: name, window: &sh.ids, touch: func() { sh.dirty = true }}, nil
+}
+
+func scopeKey(ln *line, at int, from ns.Account) []byte {
+	if ln.key.legacy() {
+		return shareScope(ln.key, from)
+	}
+	q := ln.key.queue(at)
+	return q[:]
 }
 
 // remembered looks an id up; nil is none. One that has expired may still be there.
 func (t *tx) remembered(scope idScope, messageID string) (*rememberedID, error) {
+	return readID(t.batch, scope.key, messageID)
+}
+
+func readID(r pebble.Reader, scope []byte, messageID string) (*rememberedID, error) {
 	if messageID == "" {
 		return nil, nil
 	}
-	b, found, err := get(t.batch, idKey(scope.key, messageID))
+	b, found, err := get(r, idKey(scope, messageID))
 	if err != nil || !found {
 		return nil, err
 	}

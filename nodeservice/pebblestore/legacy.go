@@ -3,6 +3,8 @@ package pebblestore
 import (
 	"fmt"
 
+	"github.com/cockroachdb/pebble/v2"
+
 	ns "github.com/quicproquo/node/nodeservice"
 )
 
@@ -32,15 +34,24 @@ func (t *tx) share(k lineKey, from ns.Account) (*share, error) {
 	if sh, ok := t.shares.get(id); ok {
 		return sh, nil
 	}
+	sh, err := readShare(t.batch, id)
+	if err != nil {
+		return nil, err
+	}
+	t.shares.add(id, sh)
+	return sh, nil
+}
+
+// readShare reads a share; one that was never written is empty.
+func readShare(r pebble.Reader, k shareKey) (*share, error) {
 	sh := new(share)
-	b, found, err := get(t.batch, key(keyShare, k[:], from[:]))
+	b, found, err := get(r, key(keyShare, k.line[:], k.from[:]))
 	if err == nil && found {
 		err = sh.decode(b)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("share of %x: %w", from, err)
+		return nil, fmt.Errorf("share of %x: %w", k.from, err)
 	}
-	t.shares.add(id, sh)
 	return sh, nil
 }
 

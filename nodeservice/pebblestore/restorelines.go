@@ -152,13 +152,9 @@ func (r *rewriter) leaveOut(ln *line, from ns.Account, m message) {
 // release settles what leaveOut left open. The payload files are durable then.
 func (r *rewriter) release() error {
 	for k, bytes := range r.charged {
-		b, found, err := get(r.db, key(keyAccount, k[:]))
-		a := new(account)
-		if err == nil && found {
-			err = a.decode(b)
-		}
+		a, err := readAccount(r.db, k)
 		if err != nil {
-			return fmt.Errorf("account %x: %w", k, err)
+			return err
 		}
 		a.bytes -= bytes
 		r.tx.set(key(keyAccount, k[:]), a.encode())

@@ -128,15 +128,24 @@ func (t *tx) account(k ns.Account) (*account, error) {
 	if a, ok := t.accounts.get(k); ok {
 		return a, nil
 	}
+	a, err := readAccount(t.batch, k)
+	if err != nil {
+		return nil, err
+	}
+	t.accounts.add(k, a)
+	return a, nil
+}
+
+// readAccount reads an account; one that was never written is empty.
+func readAccount(r pebble.Reader, k ns.Account) (*account, error) {
 	a := new(account)
-	b, found, err := get(t.batch, key(keyAccount, k[:]))
+	b, found, err := get(r, key(keyAccount, k[:]))
 	if err == nil && found {
 		err = a.decode(b)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("account %x: %w", k, err)
 	}
-	t.accounts.add(k, a)
 	return a, nil
 }
 
