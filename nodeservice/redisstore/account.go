@@ -27,8 +27,13 @@ import (
 // quota. Where others' reservations alone stand in the way, the call waits for
 // them to be settled, since they may come to nothing.
 //
-// After a crash between 1 and 3 the reservation is left. It runs out by the core's
-// clock; the audit then looks into its queue, which holds the message or does not.
+// A message that was stored is answered before 3, which a settler takes soon after
+// (settler.go). Until then it may count twice, by its reservation and by a note, and
+// never less than once: so only a call that finds no room waits for it, and an audit
+// settles it, since its queue remembers the message by the reservation's token.
+//
+// After a crash between 1 and 2, or without an answer to 2, the reservation is left.
+// It runs out by the core's clock; the audit then takes what its queue holds.
 // Reservations of channels (channels.go) are settled likewise, by the pair's record.
 // Between 2 and 3 of a message that is sent under no quota there is no reservation,
 // so a crash there leaves a message uncounted until the next one in its queue.
@@ -69,7 +74,7 @@ type noted struct{ version, bytes uint64 }
 // reservation is room for one message.
 type reservation struct {
 	account ns.Account
-	token   string
+	name    string // the token under which the message is stored, and its id
 	queue   queueEntry
 	size    int
 	held    bool // it was taken
@@ -96,7 +101,7 @@ func (s *Store) reserve(ctx context.Context, room *reservation, req ns.Append) (
 	}
 	over, err = s.takeRoom(ctx, func() (int64, error) {
 		answer, err := s.run(ctx, reserveScript, []string{s.accountKey(room.account)},
-			room.token, room.size, req.Quota.AccountBytes, int64(req.Now)+reservationLife, string(room.queue))
+			room.name, room.size, req.Quota.AccountBytes, int64(req.Now)+reservationLife, string(room.queue))
 		return only(answer, err)
 	}, func() error { return s.audit(ctx, room.account, req.Now) })
 	room.held = err == nil && !over
@@ -141,31 +146,17 @@ func (s *Store) takeRoom(ctx context.Context, try func() (int64, error), audit f
 	}
 }
 
-// settle gives a reservation back, and notes what was stored.
+// settle takes the third step of a message: after its answer, if it was stored in
+// room that stays reserved until then, else at once.
 func (s *Store) settle(ctx context.Context, room reservation, appended appendedTo) error {
-	token := ""
-	if room.held {
-		token = room.token
-	}
-	stored := appended.Outcome == ns.AppendStored
-	if !stored && token == "" {
+	one := settlement{room, appended.Outcome == ns.AppendStored, appended.noted}
+	switch {
+	case !one.stored && !room.held:
+		return nil
+	case one.stored && room.held && s.settler.settle(one):
 		return nil
 	}
-	var news any = ""
-	if stored {
-		news = appended.noted.bytes
-	}
-	fields, err := s.note(ctx, room.account, token, room.queue, appended.noted.version, news)
-	if err != nil || fields <= manyNotes {
-		return err
-	}
-	return s.auditSome(ctx, room.account, 2)
-}
-
-// note is settle.lua.
-func (s *Store) note(ctx context.Context, a ns.Account, token string, q queueEntry, version uint64, bytes any) (fields int64, err error) {
-	answer, err := s.run(ctx, settleScript, []string{s.accountKey(a)}, token, string(q), version, bytes)
-	return only(answer, err)
+	return s.settleAll(ctx, []settlement{one})
 }
 
 func decodeReservation(value string) (until ns.UnixMilli, queue queueEntry, err error) {

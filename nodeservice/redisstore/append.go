@@ -45,19 +45,19 @@ func (s *Store) Append(ctx context.Context, req ns.Append) (ns.Appended, error) 
 		return ns.Appended{}, unavailable(err)
 	}
 	token := newToken()
-	room := reservation{account: req.Account, token: token, queue: entryOf(req.Queue), size: len(req.Payload)}
+	room := reservation{account: req.Account, name: token + req.MessageID, queue: entryOf(req.Queue), size: len(req.Payload)}
 	over, err := s.reserve(ctx, &room, req)
 	if err != nil {
 		return ns.Appended{}, err
 	}
 	appended, err := s.store(ctx, req, token, over)
-	after, cancel := afterwards(ctx)
-	defer cancel()
 	if err != nil {
 		// It may have been stored. Then the reservation stands for it until it
 		// runs out, and whoever needs the room looks into the queue.
 		return ns.Appended{}, err
 	}
+	after, cancel := afterwards(ctx)
+	defer cancel()
 	if err := s.settle(after, room, appended); err != nil {
 		return ns.Appended{}, err
 	}

@@ -10,8 +10,7 @@ import (
 
 var heldScript = newScript(makesRoom, "line", "held")
 
-// audit compares an account's notes, and its reservations that ran out, with the
-// queues. Two audits at a time are enough for a node: they read much.
+// audit compares an account's notes and reservations with the queues. Two audits at a time are enough for a node: they read much.
 func (s *Store) audit(ctx context.Context, a ns.Account, now ns.UnixMilli) error {
 	select {
 	case s.audits <- struct{}{}:
@@ -49,8 +48,10 @@ func (s *Store) auditSome(ctx context.Context, a ns.Account, n int) error {
 
 // owed is a note or a reservation to compare with its queue.
 type owed struct {
-	queue queueEntry
-	token string // of a reservation that ran out; "": a note
+	queue    queueEntry
+	noted    string // the note as it was read, before its queue is looked into
+	reserved string // the reservation's name; "": a note
+	ranOut   bool   // nobody else settles the reservation
 }
 
 // auditFields compares some fields of an account with what they are about.
@@ -69,19 +70,21 @@ func (s *Store) auditFields(ctx context.Context, a ns.Account, fields []string, 
 		base := s.lineBase(line)
 		all = append(all, o)
 		looks = append(looks, question{base + string(keyLine) + string(line[:]),
-			[]any{base, line[:], a[:], o.queue.recipient(), int64(now)}})
+			[]any{base, line[:], a[:], o.queue.recipient(), int64(now), o.reserved}})
 	}
 	seen, err := s.runAll(ctx, heldScript, looks)
 	if err != nil {
 		return err
 	}
-	notes := make([]question, len(all))
+	var notes []question
 	for i, o := range all {
-		version, bytes := seen[i].count(), seen[i].count()
+		version, bytes, stored := seen[i].count(), seen[i].count(), seen[i].bool()
 		if err := seen[i].done(); err != nil {
 			return asStoreError(err)
 		}
-		notes[i] = question{s.accountKey(a), []any{o.token, string(o.queue), version, bytes}}
+		if o.reserved == "" || o.ranOut || stored { // else it may still be stored
+			notes = append(notes, question{s.accountKey(a), []any{o.reserved, string(o.queue), version, bytes, o.noted}})
+		}
 	}
 	_, err = s.runAll(ctx, settleScript, notes)
 	return err
@@ -92,14 +95,16 @@ func (s *Store) auditFields(ctx context.Context, a ns.Account, fields []string, 
 func (s *Store) auditField(ctx context.Context, a ns.Account, field, value string, now ns.UnixMilli) (o owed, err error) {
 	switch field[:min(1, len(field))] {
 	case "q":
-		o.queue = queueEntry(field[1:])
+		o.queue, o.noted = queueEntry(field[1:]), value
 	case "r":
 		var until ns.UnixMilli
-		if until, o.queue, err = decodeReservation(value); err != nil || until > now {
+		if until, o.queue, err = decodeReservation(value); err != nil {
 			return owed{}, asStoreError(err)
 		}
-		o.token = field[1:]
-		s.cfg.Log.Info("a message was begun that nobody brought to its end; its queue says what came of it")
+		o.reserved, o.ranOut = field[1:], until <= now
+		if o.ranOut {
+			s.cfg.Log.Info("a message was begun that nobody brought to its end; its queue says what came of it")
+		}
 	case "n":
 		return owed{}, s.auditChannel(ctx, a, field[1:], value, now)
 	default:

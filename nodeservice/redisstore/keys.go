@@ -65,8 +65,8 @@ import (
 // What is zero is not there. So an idle channel is a hash of some 150 bytes.
 //
 // An account's hash has t, the sum of its bytes noted by queue in q fields
-// (version and bytes as doubles); R, the sum of its reservations in r fields (size
-// and until as doubles, queue); c channels created, C the number of reservations
+// (version and bytes as doubles); R, the sum of its reservations in r fields (by
+// token and message id: size and until as doubles, queue); c channels created, C the number of reservations
 // of channels in n fields (until as a double, hash of the pair). account.go says
 // how they come about.
 //

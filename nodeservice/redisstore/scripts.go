@@ -195,7 +195,8 @@ type question struct {
 	args []any
 }
 
-// runAll runs a reading script for many keys in one go.
+// runAll runs a script for many keys in one go. It waits for no replica and no disk:
+// it is for what reads, and for what may be lost.
 func (s *Store) runAll(ctx context.Context, sc *script, questions []question) ([]*reply, error) {
 	pipe := s.client.Pipeline()
 	answers := make([]*redis.Cmd, len(questions))

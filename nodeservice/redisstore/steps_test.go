@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
@@ -22,20 +23,37 @@ var errCut = errors.New("cut")
 
 // cutter is a hook on a client that lets a number of commands pass and loses the
 // answer to the last of them, which is so the last that this node ever sent.
-type cutter struct{ left int }
+type cutter struct {
+	mu   sync.Mutex // a settler sends as well
+	left int        // guarded by mu
+}
+
+// count takes one command off what is left; last says that it was the last.
+func (c *cutter) count() (last bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.left--
+	return c.left == 0
+}
+
+func (c *cutter) dead() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.left == 0
+}
 
 func (c *cutter) DialHook(next redis.DialHook) redis.DialHook { return next }
 
 func (c *cutter) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
-		if c.left == 0 {
+		if c.dead() {
 			return errCut
 		}
 		err := next(ctx, cmd)
 		if redis.HasErrorPrefix(err, "NOSCRIPT") {
 			return err // the script follows
 		}
-		if c.left--; c.left == 0 {
+		if c.count() {
 			return errCut
 		}
 		return err
@@ -44,7 +62,7 @@ func (c *cutter) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 
 func (c *cutter) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
-		if c.left == 0 {
+		if c.dead() {
 			for _, cmd := range cmds {
 				cmd.SetErr(errCut)
 			}
@@ -57,7 +75,16 @@ func (c *cutter) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proce
 // forgetful is a hook that loses the first answer to each script, as a connection
 // that ends does.
 type forgetful struct {
-	seen map[string]bool // by what was sent; owned by the test's goroutine
+	mu   sync.Mutex      // a settler sends as well
+	seen map[string]bool // by what was sent; guarded by mu
+}
+
+// first says that nothing of the kind was sent before.
+func (f *forgetful) first(sent string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	defer func() { f.seen[sent] = true }()
+	return !f.seen[sent]
 }
 
 func (f *forgetful) DialHook(next redis.DialHook) redis.DialHook { return next }
@@ -69,8 +96,7 @@ func (f *forgetful) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pr
 func (f *forgetful) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		err := next(ctx, cmd)
-		if sent := fmt.Sprint(cmd.Args()...); cmd.Name() == "evalsha" && err == nil && !f.seen[sent] {
-			f.seen[sent] = true
+		if sent := fmt.Sprint(cmd.Args()...); cmd.Name() == "evalsha" && err == nil && f.first(sent) {
 			return io.EOF
 		}
 		return err
@@ -85,6 +111,7 @@ func node(t *testing.T, server *redistest.Server, namespace string, hook redis.H
 	if err != nil {
 		t.Fatalf("open: %v", err)
 	}
+	t.Cleanup(func() { _ = store.Close() })
 	if hook != nil {
 		client.AddHook(hook)
 	}

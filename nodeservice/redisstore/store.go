@@ -30,6 +30,8 @@ type Store struct {
 	next     uint32     // bucket to sweep first; guarded by sweeping
 
 	audits chan struct{} // holds a token for each audit under way: two at most
+
+	settler *settler // static
 }
 
 var _ ns.Store = (*Store)(nil)
@@ -85,6 +87,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	cfg.Wait.Timeout = cmp.Or(cfg.Wait.Timeout, 2*time.Second) // a disk that is synced each second must be able to
 	cfg.Log = cmp.Or(cfg.Log, slog.New(slog.DiscardHandler))
 	s := &Store{client: cfg.Client, cfg: cfg, audits: make(chan struct{}, 2)}
+	s.settler = newSettler(s)
 	if err := s.client.Ping(ctx).Err(); err != nil {
 		return nil, asStoreError(err)
 	}
@@ -209,8 +212,9 @@ func (s *Store) Durability() string {
 
 // Close implements nodeservice.Store. The Client stays open: it is its owner's.
 func (s *Store) Close() error {
-	s.gate.Lock()
-	defer s.gate.Unlock()
+	s.gate.Lock() // which waits for calls
 	s.closed = true
+	s.gate.Unlock()
+	s.settler.wait()
 	return nil
 }

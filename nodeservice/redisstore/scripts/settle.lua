@@ -1,7 +1,10 @@
 -- settle.lua gives a reservation back, and notes what the account has in a queue,
 -- unless what is noted is newer. KEYS[1] is the account; ARGV[1] the reservation's
 -- token or '', ARGV[2] the queue, ARGV[3] the queue's version, ARGV[4] the bytes
--- or '' for no news. Answers {fields}, of which there is one for each queue noted.
+-- or '' for no news, ARGV[5] the note as it was before the queue was looked into, or
+-- ''. Where that still stands it is the older, though its version be higher: then a
+-- failover took back what had come to the queue. Answers {fields}, of which there is
+-- one for each queue noted.
 local function text(n) return string.format('%.0f', n) end
 local function add(field, n)
   if n == 0 then return end
@@ -20,7 +23,7 @@ if ARGV[4] ~= '' then
   local noted = redis.call('HGET', KEYS[1], field)
   local oldVersion, old = -1, 0
   if noted then oldVersion, old = struct.unpack('>dd', noted) end
-  if version > oldVersion then
+  if version > oldVersion or noted == ARGV[5] then
     add('t', bytes - old)
     if bytes > 0 then
       redis.call('HSET', KEYS[1], field, struct.pack('>dd', version, bytes))
