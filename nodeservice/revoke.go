@@ -64,7 +64,7 @@ func (r *revoked) has(t *identity.Token) bool {
 	if _, ok := r.tokens[t.Hash]; ok {
 		return true
 	}
-	return Milli(t.IssuedAt) < r.identities[t.Identity].IssuedBefore
+	return Milli(t.IssuedFrom()) < r.identities[t.Identity].IssuedBefore
 }
 
 // forget drops what concerns only tokens that have expired.

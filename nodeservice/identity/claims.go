@@ -13,7 +13,7 @@ const maxTokenID = 64
 // against what is expected here and now (RFC 7519, section 4.1; RFC 8725, sections
 // 3.8 and 3.9). Claims that it does not know are ignored, as RFC 7519 asks.
 func (t *trust) judge(claims object, now time.Time) (Token, error) {
-	token := Token{Issuer: t.issuer, ID: claims.text("jti")}
+	token := Token{Issuer: t.issuer, External: t.external, ID: claims.text("jti")}
 	switch {
 	case claims.text("iss") != t.issuer:
 		return Token{}, fmt.Errorf("%w: its iss is not the one whose key signed it", ErrToken)

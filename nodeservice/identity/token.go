@@ -19,6 +19,7 @@ const tokenType = "qpq-at+jwt"
 type Token struct {
 	Identity  Key       // cnf.jwk (RFC 7800, section 3.2)
 	Issuer    string    // iss
+	External  bool      // the issuer is another, whose clock is not ours
 	ID        string    // jti, 128 random bits in ours; others' may have none
 	IssuedAt  time.Time // iat, to the millisecond, UTC
 	ExpiresAt time.Time // exp, to the millisecond, UTC; at this time it is expired
@@ -31,6 +32,15 @@ type Signer struct {
 	KeyID      string    // kid
 	Algorithm  Algorithm // alg
 	Thumbprint [32]byte  // of the key (RFC 7638): a kid can be used again
+}
+
+// IssuedFrom is the earliest that the token can have been issued by our clock. Ours
+// are by that clock; another issuer's may be as far ahead as iat may be.
+func (t Token) IssuedFrom() time.Time {
+	if t.External {
+		return t.IssuedAt.Add(-clockLeeway)
+	}
+	return t.IssuedAt
 }
 
 // LogValue keeps tokens out of logs.

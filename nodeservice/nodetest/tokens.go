@@ -17,6 +17,7 @@ var tokens = []Behaviour{
 	{Name: "a token of an external issuer opens a session of the identity in its cnf.jwk", Run: foreignOpens},
 	{Name: "a token of an external issuer is taken only as its policy says", Run: foreignRefused},
 	{Name: "a token of an external issuer can be revoked", Run: foreignRevoked},
+	{Name: "a login that revokes older tokens voids an external issuer's whose clock is ahead", Run: foreignRevokedAhead},
 	{Name: "a key that an external issuer adds is known without a restart", Run: foreignKeyAdded},
 	{Name: "a key that an external issuer withdraws ends its tokens and their streams", Config: noticing, Run: foreignKeyWithdrawn},
 	{Name: "a change of our signing key logs nobody out, and publishes both keys", Config: noticing, Run: keysRotated},
@@ -105,6 +106,20 @@ func foreignRevoked(w *World) {
 	w.refused(f.end(), nodeservice.CodeUnauthenticated)
 	w.Restart()
 	w.tokenRefused(token, nodeservice.CodeUnauthenticated)
+}
+
+func foreignRevokedAhead(w *World) {
+	key := w.foreignKey("first", identity.EdDSA)
+	w.trustForeign(key)
+	alice := w.newcomer(w.Dial(), identity.EdDSA)
+	claims := w.foreignClaims(alice.ID)
+	ahead := w.foreignToken(key, key.header(), claims.with("iat", claims["iat"].(int64)+25))
+	alice.with(ahead)
+	newer := alice.login(true)
+	w.tokenRefused(ahead, nodeservice.CodeUnauthenticated)
+	alice.with(newer.Token)
+	w.Clock.Move(31 * time.Second) // then one that was issued since is told from one of before
+	alice.with(w.foreignToken(key, key.header(), w.foreignClaims(alice.ID)))
 }
 
 func foreignKeyAdded(w *World) {
