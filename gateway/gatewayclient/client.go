@@ -21,7 +21,8 @@ type Config struct {
 
 	// HTTPClient makes the requests. Its Timeout must exceed the longest wait, and
 	// bounds the opening of streams. nil: one of the Client's own, without timeout
-	// and following no redirects.
+	// and following no redirects. In either case a gateway that says nothing for
+	// more than two minutes is given up.
 	HTTPClient *http.Client
 
 	// MaxRetries is how often a call is repeated that may be (see the package's
@@ -94,8 +95,11 @@ func New(c Config) (*Client, error) {
 	}
 	if client.http == nil {
 		client.own = true
+		transport := http.DefaultTransport.(*http.Transport).Clone()
+		transport.DisableCompression = true // ciphertext does not shrink
+		transport.MaxResponseHeaderBytes = maxHeader
 		client.http = &http.Client{
-			Transport:     http.DefaultTransport.(*http.Transport).Clone(),
+			Transport:     transport,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		}
 	}

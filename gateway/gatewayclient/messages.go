@@ -77,7 +77,7 @@ func (s *session) Fetch(ctx context.Context, req nodeservice.FetchRequest) (node
 		}
 	}
 	var answer struct {
-		Messages []message       `json:"messages"`
+		Messages list[message]   `json:"messages"`
 		Head     nodeservice.Seq `json:"head"`
 		Acked    nodeservice.Seq `json:"acked"`
 		Floor    nodeservice.Seq `json:"floor"`
@@ -88,7 +88,11 @@ func (s *session) Fetch(ctx context.Context, req nodeservice.FetchRequest) (node
 		return nodeservice.Page{}, err
 	}
 	page := nodeservice.Page{Head: answer.Head, Acked: answer.Acked, Floor: answer.Floor, More: answer.More}
-	for _, m := range answer.Messages {
+	messages, err := answer.Messages.items()
+	if err != nil {
+		return nodeservice.Page{}, err
+	}
+	for _, m := range messages {
 		page.Messages = append(page.Messages, m.message())
 	}
 	if answer.Gap != nil {

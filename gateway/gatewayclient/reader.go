@@ -31,7 +31,7 @@ func (st *stream) read() {
 			return
 		}
 		if !st.handle(f) {
-			st.finish(nodeservice.Errorf(nodeservice.CodeUnavailable, "%d events wait for Next; follow anew", maxQueue))
+			st.finish(nodeservice.Errorf(nodeservice.CodeUnavailable, "too many events wait for Next; follow anew"))
 			_ = st.conn.CloseNow()
 			return
 		}
@@ -77,7 +77,7 @@ func (st *stream) handle(f serverFrame) bool {
 		st.write(map[string]any{"type": "pong"})
 		return true
 	case "error":
-		st.answered(&nodeservice.Error{Code: f.Code, Detail: f.Detail}, nil)
+		st.answered(said(f.Code, f.Detail), nil)
 		return true
 	case "acked":
 		if !st.settled(nodeservice.ChannelID(f.ChannelID), f.Through) {
@@ -90,14 +90,23 @@ func (st *stream) handle(f serverFrame) bool {
 	}
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	if len(st.queue) >= maxQueue {
+	if len(st.queue) >= maxQueue || st.queued+sizeOf(event) > maxQueueBytes {
 		return false
 	}
 	if st.ended == nil {
 		st.queue = append(st.queue, event)
+		st.queued += sizeOf(event)
 		st.wake()
 	}
 	return true
+}
+
+// sizeOf is what an event holds that can be large.
+func sizeOf(event nodeservice.Event) int {
+	if m, ok := event.(nodeservice.MessageEvent); ok {
+		return len(m.Message.Payload)
+	}
+	return 0
 }
 
 func (st *stream) wake() {
@@ -112,6 +121,9 @@ func (st *stream) wake() {
 func (st *stream) settled(id nodeservice.ChannelID, through nodeservice.Seq) (news bool) {
 	st.mu.Lock()
 	if news = through > st.acked[id]; news {
+		if len(st.acked) >= maxQueue {
+			clear(st.acked) // what is forgotten may be told once more
+		}
 		st.acked[id] = through
 	}
 	st.mu.Unlock()
@@ -158,8 +170,10 @@ func ending(err error) *nodeservice.Error {
 	text, detail, _ := strings.Cut(closed.Reason, ": ")
 	for _, code := range nodeservice.Codes() {
 		if string(code) == text {
-			return &nodeservice.Error{Code: code, Detail: detail, Cause: err}
+			told := said(code, detail)
+			told.Cause = err
+			return told
 		}
 	}
-	return &nodeservice.Error{Code: nodeservice.CodeUnavailable, Detail: "the gateway closed the stream: " + closed.Reason, Cause: err}
+	return &nodeservice.Error{Code: nodeservice.CodeUnavailable, Detail: "the gateway closed the stream: " + said("", closed.Reason).Detail, Cause: err}
 }

@@ -15,9 +15,12 @@ import (
 	"github.com/quicproquo/node/nodeservice/identity"
 )
 
-// maxAnswer bounds what is read of an answer, and of a frame: well above a page of
-// the largest payloads in base64url.
-const maxAnswer = 64 << 20
+const (
+	maxAnswer  = 4*nodeservice.MaxFetchBytes/3 + 1<<20 // bytes: a full page in base64url, and what surrounds it
+	maxProblem = 64 << 10                              // bytes of an answer that is no success
+	maxHeader  = 64 << 10                              // bytes
+	slowest    = 64 << 10                              // bytes/s that a line carries at least
+)
 
 // request is one call of a route.
 type request struct {
@@ -68,7 +71,11 @@ func (c *Client) send(ctx context.Context, r request) ([]byte, error) {
 
 // try makes a request once.
 func (c *Client) try(ctx context.Context, r request) outcome {
-	req, err := c.newRequest(ctx, r)
+	heard, cancel := context.WithCancel(ctx)
+	defer cancel()
+	silence := time.AfterFunc(r.patience(), cancel)
+	defer silence.Stop()
+	req, err := c.newRequest(heard, r)
 	if err != nil {
 		return outcome{err: &nodeservice.Error{Code: nodeservice.CodeInvalidArgument, Detail: "the request cannot be made", Cause: err}}
 	}
@@ -78,16 +85,26 @@ func (c *Client) try(ctx context.Context, r request) outcome {
 	}
 	defer resp.Body.Close()
 	c.proofs.noteNonce(resp)
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	limit := maxAnswer
+	if resp.StatusCode/100 != 2 {
+		limit = maxProblem
+	}
+	body, err := io.ReadAll(io.LimitReader(progress{resp.Body, silence}, int64(limit)+1))
 	switch {
 	case err != nil:
 		return unanswered(ctx, err)
-	case len(body) > maxAnswer:
+	case len(body) > limit:
 		return outcome{err: nodeservice.Errorf(nodeservice.CodeInternal, "the gateway's answer is larger than any should be"), status: resp.StatusCode}
 	case resp.StatusCode/100 != 2:
 		return c.refused(resp, body)
 	}
 	return outcome{body: body, status: resp.StatusCode}
+}
+
+// patience is how long the answer to a request may be away: while its body goes out,
+// the longest wait, and what a stream may be silent.
+func (r request) patience() time.Duration {
+	return time.Duration(len(r.body)/slowest)*time.Second + nodeservice.MaxWait + silentFor
 }
 
 func (c *Client) newRequest(ctx context.Context, r request) (*http.Request, error) {
@@ -122,15 +139,15 @@ func problemOf(resp *http.Response, body []byte) *nodeservice.Error {
 		Code         nodeservice.Code `json:"code"`
 		Detail       string           `json:"detail"`
 		Head         *nodeservice.Seq `json:"head"`
-		RetryAfterMS int64            `json:"retry_after_ms"`
+		RetryAfterMS millis           `json:"retry_after_ms"`
 		MinVersion   uint16           `json:"min_version"`
 		MaxVersion   uint16           `json:"max_version"`
 	}
 	if strings.HasPrefix(resp.Header.Get("Content-Type"), "application/problem+json") && json.Unmarshal(body, &p) == nil && p.Code != "" {
-		return &nodeservice.Error{
-			Code: p.Code, Detail: p.Detail, Head: p.Head, MinVersion: p.MinVersion, MaxVersion: p.MaxVersion,
-			RetryAfter: time.Duration(p.RetryAfterMS) * time.Millisecond, Nonce: nonceWanted(resp),
-		}
+		e := said(p.Code, p.Detail)
+		e.Head, e.MinVersion, e.MaxVersion = p.Head, p.MinVersion, p.MaxVersion
+		e.RetryAfter, e.Nonce = p.RetryAfterMS.duration(), nonceWanted(resp)
+		return e
 	}
 	code := nodeservice.CodeInternal
 	if resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode >= 502 {

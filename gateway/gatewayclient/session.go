@@ -116,7 +116,7 @@ func (s *session) CreateChannel(ctx context.Context, peer nodeservice.Identity) 
 }
 
 // Channels implements nodeservice.Session.
-func (s *session) Channels(ctx context.Context, req nodeservice.ChannelsRequest) (list nodeservice.ChannelList, err error) {
+func (s *session) Channels(ctx context.Context, req nodeservice.ChannelsRequest) (page nodeservice.ChannelList, err error) {
 	query := url.Values{}
 	if !req.Peer.IsZero() {
 		query.Set("peer", req.Peer.String())
@@ -128,19 +128,20 @@ func (s *session) Channels(ctx context.Context, req nodeservice.ChannelsRequest)
 		query.Set("limit", strconv.Itoa(req.Limit))
 	}
 	var answer struct {
-		Channels   []channel `json:"channels"`
-		NextCursor *octets   `json:"next_cursor"`
+		Channels   list[channel] `json:"channels"`
+		NextCursor *octets       `json:"next_cursor"`
 	}
 	if err := s.do(ctx, get("/v1/channels", query), &answer); err != nil {
-		return list, err
+		return page, err
 	}
-	for _, c := range answer.Channels {
-		list.Channels = append(list.Channels, c.view())
+	channels, err := answer.Channels.items()
+	for _, c := range channels {
+		page.Channels = append(page.Channels, c.view())
 	}
 	if answer.NextCursor != nil {
-		list.Next = *answer.NextCursor
+		page.Next = *answer.NextCursor
 	}
-	return list, nil
+	return page, err
 }
 
 // Channel implements nodeservice.Session.
@@ -160,17 +161,21 @@ func (s *session) UploadKeyPackages(ctx context.Context, req nodeservice.UploadR
 		packages[i] = p
 	}
 	var answer struct {
-		Fingerprints []octets `json:"fingerprints"`
+		Fingerprints list[octets] `json:"fingerprints"`
 	}
 	call := request{method: http.MethodPost, path: "/v1/keypackages", repeat: repeat{safe: true}}
 	if err := s.do(ctx, call.json(map[string]any{"key_packages": packages, "last_resort": req.LastResort}), &answer); err != nil {
 		return nil, err
 	}
-	prints := make([]nodeservice.Fingerprint, len(answer.Fingerprints))
-	for i, p := range answer.Fingerprints {
+	given, err := answer.Fingerprints.items()
+	if err == nil && len(given) != len(packages) {
+		err = nodeservice.Errorf(nodeservice.CodeInternal, "the gateway answered with %d fingerprints of %d key packages", len(given), len(packages))
+	}
+	prints := make([]nodeservice.Fingerprint, len(given))
+	for i, p := range given {
 		copy(prints[i][:], p)
 	}
-	return prints, nil
+	return prints, err
 }
 
 // ClaimKeyPackage implements nodeservice.Session. It is repeated only with a
@@ -207,24 +212,25 @@ func (s *session) ClaimKeyPackage(ctx context.Context, req nodeservice.ClaimRequ
 // KeyPackageStatus implements nodeservice.Session.
 func (s *session) KeyPackageStatus(ctx context.Context) (stocks []nodeservice.KeyPackageStock, err error) {
 	var answer struct {
-		Suites []struct {
+		Suites list[struct {
 			Suite          nodeservice.CipherSuite `json:"suite"`
 			OneTime        uint32                  `json:"one_time"`
 			SoonestExpiry  instant                 `json:"soonest_expiry"`
 			LastResort     bool                    `json:"last_resort"`
 			LastResortUses uint32                  `json:"last_resort_uses"`
-		} `json:"suites"`
+		}] `json:"suites"`
 	}
 	if err := s.do(ctx, get("/v1/keypackages", nil), &answer); err != nil {
 		return nil, err
 	}
-	for _, k := range answer.Suites {
+	suites, err := answer.Suites.items()
+	for _, k := range suites {
 		stocks = append(stocks, nodeservice.KeyPackageStock{
 			CipherSuite: k.Suite, OneTime: k.OneTime, SoonestExpiry: k.SoonestExpiry.milli(),
 			LastResort: k.LastResort, LastResortUses: k.LastResortUses,
 		})
 	}
-	return stocks, nil
+	return stocks, err
 }
 
 func channelPath(id nodeservice.ChannelID, below string) string {

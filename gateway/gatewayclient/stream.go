@@ -19,7 +19,13 @@ const (
 	silentFor    = 75 * time.Second // three pings; then the gateway is gone
 	writeTime    = 10 * time.Second // for one of our small frames
 	framesPerSec = 80               // below the 100 at which the gateway closes
-	maxQueue     = 1 << 14          // events that wait for Next
+	openingTime  = 75 * time.Second // for the answer to an upgrade
+
+	// What a gateway sends is bounded by the window, and acknowledgements by others
+	// open it; so a reader that rests is told to follow anew at some time.
+	maxQueue      = 1 << 14  // events that wait for Next
+	maxQueueBytes = 64 << 20 // bytes of their payloads
+	maxFrame      = 8 << 20  // bytes: the largest payload in base64url, and what surrounds it
 )
 
 // stream is a WebSocket of the gateway. One goroutine, read, takes frames off the
@@ -35,11 +41,12 @@ type stream struct {
 	turn    chan struct{} // capacity 1: an ack is unanswered
 	done    chan struct{} // closed by read when it ends
 
-	mu    sync.Mutex
-	queue []nodeservice.Event                       // guarded by mu
-	acked map[nodeservice.ChannelID]nodeservice.Seq // guarded by mu: what acked frames told
-	asked *question                                 // guarded by mu: the unanswered ack
-	ended *nodeservice.Error                        // guarded by mu: why there is no more
+	mu     sync.Mutex
+	queue  []nodeservice.Event                       // guarded by mu
+	queued int                                       // guarded by mu: sizeOf all in queue
+	acked  map[nodeservice.ChannelID]nodeservice.Seq // guarded by mu: what acked frames told
+	asked  *question                                 // guarded by mu: the unanswered ack
+	ended  *nodeservice.Error                        // guarded by mu: why there is no more
 }
 
 // question is an ack that waits for its answer.
@@ -89,7 +96,9 @@ func (c *Client) tryDial(ctx context.Context, url, token string) (*websocket.Con
 	if err := c.authorize(header, http.MethodGet, url, token); err != nil {
 		return nil, outcome{err: &nodeservice.Error{Code: nodeservice.CodeInvalidArgument, Detail: "the request cannot be made", Cause: err}}
 	}
-	conn, resp, err := websocket.Dial(ctx, url, &websocket.DialOptions{
+	opening, cancel := context.WithTimeout(ctx, openingTime)
+	defer cancel()
+	conn, resp, err := websocket.Dial(opening, url, &websocket.DialOptions{
 		HTTPClient:   c.http,
 		HTTPHeader:   header,
 		Subprotocols: []string{c.codec.subprotocol},
@@ -104,7 +113,7 @@ func (c *Client) tryDial(ctx context.Context, url, token string) (*websocket.Con
 		_ = conn.CloseNow()
 		return nil, outcome{err: nodeservice.Errorf(nodeservice.CodeInternal, "the server does not speak %s", c.codec.subprotocol)}
 	}
-	conn.SetReadLimit(maxAnswer)
+	conn.SetReadLimit(maxFrame)
 	return conn, outcome{status: resp.StatusCode}
 }
 
@@ -165,6 +174,7 @@ func (st *stream) take() (nodeservice.Event, error) {
 	if len(st.queue) > 0 {
 		event := st.queue[0]
 		st.queue[0] = nil
+		st.queued -= sizeOf(event)
 		st.queue = st.queue[1:]
 		return event, nil
 	}
@@ -229,7 +239,7 @@ func (st *stream) write(frame map[string]any) {
 func (st *stream) Close() error {
 	st.finish(nodeservice.Errorf(nodeservice.CodeUnavailable, "the stream was closed"))
 	st.mu.Lock()
-	st.queue = nil
+	st.queue, st.queued = nil, 0
 	st.mu.Unlock()
 	_ = st.conn.Close(websocket.StatusNormalClosure, "")
 	<-st.done

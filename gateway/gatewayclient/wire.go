@@ -2,7 +2,10 @@ package gatewayclient
 
 import (
 	"encoding/base64"
+	"slices"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/quicproquo/node/nodeservice"
 )
@@ -20,6 +23,48 @@ func (o *octets) UnmarshalText(text []byte) (err error) {
 	*o, err = rawURL.AppendDecode(nil, text)
 	return err
 }
+
+// list is a list of an answer, which a node bounds. What it has more than is here is
+// passed over unread: lists of millions of empty things cost a client nothing.
+type list[T any] [longest + 1]*T
+
+// longest is the most that any list has: a page.
+const longest = max(nodeservice.MaxFetch, nodeservice.MaxChannelsPage, nodeservice.MaxUpload)
+
+// items are those of the list, in order.
+func (l *list[T]) items() (items []T, err error) {
+	for _, item := range l {
+		if item == nil {
+			return items, nil
+		}
+		items = append(items, *item)
+	}
+	return nil, nodeservice.Errorf(nodeservice.CodeInternal, "the gateway's answer has more than %d items", longest)
+}
+
+// millis is a time to wait, in milliseconds. What a node would never ask for is cut.
+type millis int64
+
+func (m millis) duration() time.Duration {
+	return time.Duration(min(max(m, 0), millis(24*time.Hour/time.Millisecond))) * time.Millisecond
+}
+
+// said is the error that a gateway tells of: a code that we do not know is internal,
+// and its sentence may go to a terminal.
+func said(code nodeservice.Code, detail string) *nodeservice.Error {
+	if !slices.Contains(nodeservice.Codes(), code) {
+		code = nodeservice.CodeInternal
+	}
+	printable := func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}
+	return &nodeservice.Error{Code: code, Detail: strings.Map(printable, detail[:min(len(detail), maxDetail)])}
+}
+
+const maxDetail = 1 << 10 // bytes
 
 // instant is a time in RFC 3339.
 type instant struct{ time.Time }
@@ -108,7 +153,7 @@ type serverFrame struct {
 	Suite        nodeservice.CipherSuite `json:"suite"`
 	Remaining    uint32                  `json:"remaining"`
 	ExpiresAt    instant                 `json:"expires_at"`
-	RetryAfterMS int64                   `json:"retry_after_ms"`
+	RetryAfterMS millis                  `json:"retry_after_ms"`
 	Code         nodeservice.Code        `json:"code"`
 	Detail       string                  `json:"detail"`
 }
@@ -133,7 +178,7 @@ func (f serverFrame) event() nodeservice.Event {
 	case "token_expiring":
 		return nodeservice.TokenExpiringEvent{ExpiresAt: f.ExpiresAt.milli()}
 	case "draining":
-		return nodeservice.DrainingEvent{RetryAfter: time.Duration(f.RetryAfterMS) * time.Millisecond}
+		return nodeservice.DrainingEvent{RetryAfter: f.RetryAfterMS.duration()}
 	}
 	return nil
 }
