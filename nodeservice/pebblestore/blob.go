@@ -31,10 +31,11 @@ const blobCategory vfs.DiskWriteCategory = "qpq-blob"
 // So a record never lacks its file, and orphans are removed at the next open,
 // when no write is under way.
 type blobs struct {
-	fs    vfs.FS
-	dir   string
-	log   *slog.Logger
-	slots chan struct{} // bounds the files that are written at once
+	fs      vfs.FS
+	dir     string
+	log     *slog.Logger
+	slots   chan struct{} // bounds the files that are written at once
+	reading chan struct{} // bounds the pages whose files are read at once
 
 	damage damage
 
@@ -49,7 +50,9 @@ type blobName [16]byte
 func (n blobName) String() string { return hex.EncodeToString(n[:]) }
 
 func newBlobs(fs vfs.FS, dir string, log *slog.Logger) *blobs {
-	return &blobs{fs: fs, dir: dir, log: log, slots: make(chan struct{}, 16), damage: damage{log: log}}
+	return &blobs{
+		fs: fs, dir: dir, log: log, slots: make(chan struct{}, 16), reading: make(chan struct{}, maxReading), damage: damage{log: log},
+	}
 }
 
 func (b *blobs) path(n blobName) string { return b.fs.PathJoin(b.dir, n.String()) }
@@ -88,6 +91,24 @@ func (b *blobs) write(path string, payload []byte) error {
 	}
 	return errors.Join(err, f.Close())
 }
+
+// maxReading pages are in memory before those who asked for them can count what
+// came, each of at most ns.MaxFetchBytes or one message.
+const maxReading = 16
+
+// startReading waits for its turn to read the files of a page; doneReading ends it.
+// A crowd of readers would take memory for all its pages at once otherwise, and as
+// many threads as wait for the disk.
+func (b *blobs) startReading(ctx context.Context) error {
+	select {
+	case b.reading <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (b *blobs) doneReading() { <-b.reading }
 
 // read returns a payload of a size; missing says that there is no such file.
 func (b *blobs) read(ref blobRef, size int) (payload []byte, missing bool, err error) {

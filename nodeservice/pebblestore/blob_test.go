@@ -3,9 +3,11 @@ package pebblestore
 import (
 	"bytes"
 	"context"
+	"errors"
 	"math/rand/v2"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -130,4 +132,59 @@ func TestReadGoesOnWhenAnAckTakesItsFile(t *testing.T) {
 	if p := page(t, s, q); p.Acked != 1 || len(p.Messages) != 1 || p.Messages[0].Seq != 2 {
 		t.Errorf("the page after the ack: %+v", p)
 	}
+}
+
+// A crowd that asks for large messages has few of them read at once: the rest of it
+// waits, or goes.
+func TestFewPagesOfFilesAreReadAtOnce(t *testing.T) {
+	fs := newHookFS()
+	s := open(t, fs)
+	q := channelTo(t, s, 1)
+	send(t, s, q, large)
+	var files atomic.Int32
+	opened, goOn := make(chan struct{}), make(chan struct{})
+	fs.before(func(op errorfs.Op) error {
+		if op.Kind == errorfs.OpOpen && isBlob(op) && files.Add(1) <= maxReading {
+			opened <- struct{}{}
+			<-goOn
+		}
+		return nil
+	})
+	read := func(ctx context.Context) error {
+		_, err := s.Read(ctx, ns.Read{Queue: q, Limit: 1, MaxBytes: 1, Now: testNow})
+		return err
+	}
+	var reading sync.WaitGroup
+	for range maxReading {
+		reading.Go(func() {
+			if err := read(t.Context()); err != nil {
+				t.Errorf("one of few: %v", err)
+			}
+		})
+	}
+	for range maxReading {
+		<-opened
+	}
+	for range 3 {
+		ctx, leave := context.WithCancel(t.Context())
+		if err := read(leavesInstead{ctx, leave}); !errors.Is(err, context.Canceled) {
+			t.Errorf("one too many: %v", err)
+		}
+	}
+	close(goOn)
+	reading.Wait()
+	if err := read(t.Context()); err != nil || files.Load() != maxReading+1 {
+		t.Errorf("afterwards: %v, and %d files were opened", err, files.Load())
+	}
+}
+
+// leavesInstead is the context of a caller who goes when it has to wait.
+type leavesInstead struct {
+	context.Context
+	leave context.CancelFunc
+}
+
+func (c leavesInstead) Done() <-chan struct{} {
+	c.leave()
+	return c.Context.Done()
 }

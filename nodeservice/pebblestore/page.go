@@ -34,10 +34,14 @@ func (s *Store) Read(ctx context.Context, req ns.Read) (ns.QueuePage, error) {
 			page, refs, err = readPage(r, req)
 			return err
 		})
-		if err != nil {
+		if err != nil || len(refs) == 0 {
+			return page, err
+		}
+		if err := s.blobs.startReading(ctx); err != nil {
 			return ns.QueuePage{}, err
 		}
 		bad, err := s.loadBlobs(page.Messages, refs)
+		s.blobs.doneReading()
 		if err == nil {
 			return page, nil
 		}
