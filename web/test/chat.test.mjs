@@ -50,6 +50,27 @@ test('the list counts what was not read, and so does the title', async () => {
   grace.isContent();
 });
 
+test('what was begun to be written waits for its writer', async () => {
+  const field = ada.page.getByRole('textbox', { name: 'Message to Grace' });
+  await field.fill('not finished');
+  await ada.page.goto(`${node.origin}/#/`);
+  await field.waitFor({ state: 'detached' });
+  await ada.open('Grace');
+  assert.equal(await field.inputValue(), 'not finished');
+  await field.fill('');
+});
+
+test('a large script leaves room for the conversation and for the answer', async () => {
+  const { page } = ada;
+  await page.setViewportSize({ width: 320, height: 256 }); // 1280 by 1024, four times as large
+  const [transcript, field] = await Promise.all(['.transcript', '.composer textarea'].map((part) => page.locator(part).boundingBox()));
+  assert.ok(transcript.height > 60 && field.y + field.height <= 256, JSON.stringify({ transcript, field }));
+  await page.goto(`${node.origin}/#/`);
+  await page.getByRole('link', { name: /Grace/ }).click(); // after scrolling to all of it
+  await page.setViewportSize({ width: 1280, height: 720 });
+  ada.isContent();
+});
+
 test('a tab is reloaded, and the conversation goes on', async () => {
   const before = await ada.transcript();
   await ada.page.reload();
@@ -134,6 +155,7 @@ test('both see the same safety number, and keys can be renewed', async () => {
   await ada.page.getByLabel('We have compared it').check();
   await ada.page.getByRole('button', { name: 'Renew keys' }).click();
   await ada.page.getByText('Fresh keys are in force').waitFor();
+  await ada.page.locator('button:focus', { hasText: 'Renew keys' }).waitFor(); // which was pressed
   await ada.page.getByLabel('What you call them').fill('Grace H.');
   await ada.page.getByRole('button', { name: 'Close' }).click();
   await ada.page.getByRole('heading', { level: 2, name: 'Grace H.' }).waitFor();
@@ -148,6 +170,9 @@ test('both see the same safety number, and keys can be renewed', async () => {
   grace.isContent();
 });
 
+/** An address of nobody. */
+const strangersAddress = () => generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' }).x;
+
 test('what goes wrong is said in plain sentences', async () => {
   const ada = await Person.arrive(browser, node.origin, 'Ada', { expected: /^404 for .*claim$|status of 404/ });
   const own = await ada.link();
@@ -157,8 +182,18 @@ test('what goes wrong is said in plain sentences', async () => {
     await ada.page.getByRole('button', { name: 'Start conversation' }).click();
     await ada.page.getByRole('alert').filter({ hasText: sentence }).waitFor();
   }
+  const { x, y } = await ada.page.getByRole('dialog').boundingBox();
+  await ada.page.mouse.click(x + 5, y + 100); // its edge
+  await ada.page.getByRole('alert').filter({ hasText: /your own address/ }).waitFor();
+  await ada.page.mouse.click(5, 5); // beside it
+  await ada.page.getByRole('dialog').waitFor({ state: 'detached' });
+  await ada.page.goto(own.replace(/.{9}&.*$/, '')); // a link that lost its end
+  await ada.page.getByRole('alert').filter({ hasText: /not all of one/ }).waitFor();
   await ada.page.keyboard.press('Escape');
-  await ada.start(generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' }).x); // nobody's
+  await ada.start(`So here it is:\n ${own.replace(/to=.*/, 'to=')}${strangersAddress()}&name=No%20body. `);
+  await ada.page.getByRole('heading', { name: 'No body.' }).waitFor();
+  await ada.page.goto(`${node.origin}/#/`);
+  await ada.start(strangersAddress());
   await ada.say('is anybody there?');
   await ada.sees('is anybody there?', 'queued');
   await ada.page.getByText('its owner has to open this chat once').waitFor();
@@ -174,6 +209,7 @@ test('what the node will never take is said, and can be removed', () => Node.wit
   await failed.getByText('Not sent').waitFor();
   await failed.getByRole('button', { name: 'Remove' }).click();
   await failed.waitFor({ state: 'detached' });
+  await ada.page.locator('textarea:focus').waitFor(); // not lost with the button
   await grace.page.close();
   for (let i = 0; i < 5; i++) await ada.say(`into a full mailbox ${i}`);
   await ada.page.getByText('The other mailbox is full.').waitFor();

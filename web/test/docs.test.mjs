@@ -1,12 +1,18 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, afterEach, before, test } from 'node:test';
 import { launch, openContext, watch } from './browser.mjs';
 import { Node } from './node.mjs';
 
 let browser, site;
+let shared; // a page on which several tests look around
 
 before(async () => {
   [browser, site] = await Promise.all([launch(), Node.start()]);
+  shared = await open();
+});
+
+afterEach(async ({ passed }) => {
+  if (!passed) shared = await open();
 });
 
 after(async () => {
@@ -33,17 +39,16 @@ const shot = async (page, name) => {
 };
 
 test('every operation of the contract is on the page', async () => {
-  const { page, complaints } = await open();
+  const { page, complaints } = shared;
   assert.equal(await page.locator('.opblock').count(), await operations());
   await page.locator('.info', { hasText: 'quicproquo node' }).waitFor();
   assert.deepEqual(complaints, []);
   await shot(page, 'docs');
-  await page.context().close();
 });
 
 // One at a time: the renderer draws all that is open whenever something opens.
 test('all of an operation can be read, and nothing breaks the policy', async () => {
-  const { page, complaints } = await open();
+  const { page, complaints } = shared;
   for (const block of await page.locator('.opblock').all()) {
     const summary = block.locator('.opblock-summary-control').first();
     await summary.click();
@@ -52,7 +57,6 @@ test('all of an operation can be read, and nothing breaks the policy', async () 
     await block.locator('.opblock-body').waitFor({ state: 'detached' });
   }
   assert.deepEqual(complaints, []);
-  await page.context().close();
 });
 
 test('an operation shows its headers, bodies and errors', async () => {
@@ -66,18 +70,17 @@ test('an operation shows its headers, bodies and errors', async () => {
 });
 
 test('schemas can be unfolded, and descriptions are formatted', async () => {
-  const { page, complaints } = await open();
+  const { page, complaints } = shared;
   await page.locator('section.models .models-control').click();
   await page.locator('section.models .json-schema-2020-12').first().waitFor();
   await page.locator('section.models').scrollIntoViewIfNeeded();
   await page.locator('.info .renderedMarkdown h2').first().waitFor();
   assert.deepEqual(complaints, []);
   await shot(page, 'schemas');
-  await page.context().close();
 });
 
 test('a request can be tried out, on the page\'s own origin', async () => {
-  const { page, complaints } = await open();
+  const { page, complaints } = shared;
   const info = page.locator('#operations-Node-info');
   await info.locator('.opblock-summary-control').click();
   await info.locator('.try-out__btn').click();
@@ -85,7 +88,6 @@ test('a request can be tried out, on the page\'s own origin', async () => {
   await info.locator('.live-responses-table', { hasText: '"audience"' }).waitFor();
   assert.deepEqual(complaints, []);
   await shot(page, 'tried');
-  await page.context().close();
 });
 
 test('a link leads to its operation, on a dark and narrow screen too', async () => {
@@ -99,7 +101,7 @@ test('a link leads to its operation, on a dark and narrow screen too', async () 
 });
 
 test('what could run is refused, whoever would put it into the page', async () => {
-  const { page } = await open();
+  const { page } = shared;
   const refused = await page.evaluate(() => ['<script src="x.js"></script>', '<img src=x onerror="x()">', '<a href="javascript:x()">x</a>'].filter((html) => {
     try {
       document.createElement('div').innerHTML = html;
@@ -109,5 +111,4 @@ test('what could run is refused, whoever would put it into the page', async () =
     }
   }).length);
   assert.equal(refused, 3);
-  await page.context().close();
 });

@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
+import { mkdir, rm } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
 import { setInterval } from 'node:timers/promises';
 import { launch, openContext } from './browser.mjs';
 import { Node } from './node.mjs';
 import { Person, mirrored, outage, pair } from './person.mjs';
+
+/** What else a page may complain of whose node has lost its data. */
+const lost = new RegExp(`${outage.source}|^(401|404) for |status of (401|404)`);
 
 let browser;
 
@@ -37,6 +41,46 @@ test('a node dies in mid-conversation, and nothing is lost or doubled', () => No
   assert.deepEqual(await grace.transcript(), mirrored(transcript));
   const said = transcript.filter((line) => line.startsWith('me: ada')).map((line) => line.slice('me: '.length));
   assert.deepEqual(said, [0, 1, 2, 3, 4, 5, 6, 7].flatMap((i) => [`ada ${i}`, ...(i % 3 === 1 ? [`ada, in the dark ${i}`] : [])]));
+  await ada.leave();
+  await grace.leave();
+}));
+
+test('that a node is away is said once, however often it is tried', () => Node.with([], async (node) => {
+  const ada = await Person.arrive(browser, node.origin, 'Ada', { expected: outage });
+  await ada.isConnected();
+  await ada.page.evaluate(() => {
+    window.said = [];
+    const look = () => window.said.push(document.querySelector('.trouble').textContent);
+    new MutationObserver(look).observe(document.querySelector('.me'), { subtree: true, childList: true, characterData: true });
+  });
+  let attempts = 0;
+  ada.page.on('websocket', () => { attempts++; });
+  await node.kill();
+  await ada.isConnected('No connection');
+  while (attempts < 3) await ada.page.waitForEvent('websocket');
+  await node.restart();
+  await ada.isConnected();
+  const said = await ada.page.evaluate(() => window.said);
+  assert.deepEqual(said.filter((sentence, i) => sentence !== said[i - 1]).map((sentence) => sentence !== ''), [true, false]);
+  await ada.leave();
+}));
+
+test('a conversation that the node has lost can be begun anew', () => Node.with([], async (node) => {
+  const { ada, grace } = await pair(browser, node.origin, { expected: lost });
+  await node.kill();
+  await rm(node.dataDir, { recursive: true });
+  await mkdir(node.dataDir);
+  await node.restart();
+  await ada.say('into the void');
+  await ada.page.getByRole('button', { name: 'Begin it anew' }).click();
+  await ada.sees('into the void', 'lost');
+  await ada.page.locator('textarea:focus').waitFor();
+  await ada.say('third');
+  await grace.sees('third');
+  await grace.say('fourth');
+  await ada.sees('fourth');
+  assert.deepEqual(await grace.transcript(), ['them: first', 'me: second', 'them: third', 'me: fourth']);
+  assert.equal(await ada.page.getByRole('navigation').getByRole('link').count(), 1);
   await ada.leave();
   await grace.leave();
 }));
@@ -135,6 +179,35 @@ test('a node without logins, or of another name, is an error that says so', asyn
     });
   }
 });
+
+test('a browser that keeps nothing is told from other trouble', () => Node.with([], async (node) => {
+  const context = await openContext(browser);
+  const page = await context.newPage();
+  await page.addInitScript(() => Object.defineProperty(window, 'sessionStorage', {
+    get: () => { throw new DOMException('Access is denied for this document.', 'SecurityError'); },
+  }));
+  await page.goto(node.origin);
+  await page.getByText('does not let this page keep anything').waitFor();
+  await context.close();
+}));
+
+test('a clock that is wrong is told', () => Node.with([], async (node) => {
+  const prepare = (page) => page.addInitScript((ahead) => {
+    window.Date = class extends Date {
+      constructor(...given) {
+        super(...(given.length > 0 ? given : [Date.now()]));
+      }
+
+      static now() {
+        return super.now() + ahead;
+      }
+    };
+  }, 3 * 3_600_000);
+  // The node refuses key packages that are not valid yet.
+  const ada = await Person.arrive(browser, node.origin, 'Ada', { prepare, expected: /^400 for .*keypackages$|status of 400/ });
+  await ada.page.getByRole('status').filter({ hasText: 'The clock of this device is 3 hours ahead.' }).waitFor();
+  await ada.leave();
+}));
 
 /** Asks the node itself, by the token that a person's page uses. */
 async function call(person, path, init = {}) {

@@ -57,7 +57,7 @@ export class App {
   async #open(profile: Profile): Promise<void> {
     sessionStorage.setItem(remembered, profile.id);
     try {
-      this.#chat(await Chat.open({ book: this.#book, profile }));
+      this.#chat(await this.#undisturbed(Chat.open({ book: this.#book, profile })));
     } catch (error) {
       if (error instanceof MessengerError && error.code === 'profile_in_use') return this.#wait(profile);
       this.#stop(profile, error);
@@ -87,7 +87,7 @@ export class App {
   #chat(chat: Chat): void {
     const { profile } = chat;
     const takeover = new Takeover(profile.id);
-    const screen = new Screen(chat, () => void chat.close().then(() => this.#choose()));
+    const screen = new Screen(chat, () => void this.#undisturbed(chat.close()).then(() => this.#choose()));
     let current = true;
     this.#show(screen.element);
     this.#leave = () => {
@@ -112,6 +112,12 @@ export class App {
   #standstill(title: string, sentence: string, actions: readonly StandstillAction[]): void {
     this.#show(standstill(title, sentence, actions));
     this.#root.querySelector('h1')?.focus();
+  }
+
+  /** Takes no clicks and keys meanwhile: pressed twice, a button would open a profile that this tab has open. */
+  #undisturbed<T>(work: Promise<T>): Promise<T> {
+    this.#root.inert = true;
+    return work.finally(() => { this.#root.inert = false; });
   }
 
   #show(element: HTMLElement): void {

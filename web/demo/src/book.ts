@@ -19,6 +19,8 @@ export class Book {
   }
 
   static async open(): Promise<Book> {
+    // Where a browser keeps nothing for a page, some have no such thing at all.
+    if (typeof indexedDB === 'undefined') throw new DOMException('there is no IndexedDB', 'SecurityError');
     const opening = indexedDB.open(database, 1);
     opening.onupgradeneeded = () => {
       opening.result.createObjectStore('profiles', { keyPath: 'id' });
@@ -34,7 +36,7 @@ export class Book {
   }
 
   async addProfile(profile: Profile): Promise<void> {
-    await result(this.#write('profiles').add(profile));
+    await this.#write('profiles', (profiles) => profiles.add(profile));
   }
 
   /** All that a profile knows, by address. */
@@ -46,11 +48,18 @@ export class Book {
   }
 
   async putContact(profile: string, peer: string, contact: Contact): Promise<void> {
-    await result(this.#write('contacts').put(contact, [profile, peer]));
+    await this.#write('contacts', (contacts) => contacts.put(contact, [profile, peer]));
   }
 
-  #write(store: 'profiles' | 'contacts'): IDBObjectStore {
-    return this.#database.transaction(store, 'readwrite', { durability: 'strict' }).objectStore(store);
+  /** Resolves once it is on disk. It gets there even if the page is gone in the next moment. */
+  #write(store: 'profiles' | 'contacts', change: (objects: IDBObjectStore) => void): Promise<void> {
+    const transaction = this.#database.transaction(store, 'readwrite', { durability: 'strict' });
+    change(transaction.objectStore(store));
+    transaction.commit();
+    return new Promise((resolve, reject) => {
+      transaction.oncomplete = () => resolve();
+      transaction.onabort = () => reject(transaction.error ?? new Error('IndexedDB gave up'));
+    });
   }
 }
 

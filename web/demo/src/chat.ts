@@ -4,13 +4,12 @@ import type { Conversation } from '@quicproquo/client/mls';
 import type { Book, Contact } from './book.js';
 import { pack } from './envelope.js';
 import { History } from './history.js';
-import { claimedName, lastOf, linesOf } from './lines.js';
+import { claimedName, entryOf, lastOf, linesLeftBy, linesOf } from './lines.js';
 import { shortAddress } from './link.js';
 import type { Invitation } from './link.js';
-import type { Overview, Profile, Summary, Talk } from './model.js';
-import { sentenceOf, standingOf } from './sentences.js';
+import type { Line, Overview, Profile, Summary, Talk } from './model.js';
+import { clockOf, sentenceOf, standingOf } from './sentences.js';
 
-const held = 500; // entries of a conversation that a messenger has at hand
 
 export interface ChatOptions {
   readonly book: Book;
@@ -31,6 +30,8 @@ export class Chat {
   readonly #contacts: Map<string, Contact>;
   /** The conversations that were read back, by address: the messenger holds the latest entries only. */
   readonly #histories = new Map<string, History>();
+  /** What is wrong with the clock of this device, as the node sees it. */
+  #clock: string | undefined;
   /** Static after `onChange`, which the screen calls once. */
   #changed: () => void = () => {};
   #stopped: (problem: Error | undefined) => void = () => {};
@@ -65,7 +66,10 @@ export class Chat {
   onChange(changed: () => void, stopped: (problem: Error | undefined) => void): void {
     this.#changed = changed;
     this.#stopped = stopped;
-    this.#client.onState(() => this.#changed());
+    this.#client.onState(({ status }) => {
+      if (status === 'open') void this.checkClock();
+      this.#changed();
+    });
     this.#messenger.subscribe((event) => {
       if (event.type === 'closed') this.#stopped(event.error);
       else this.#changed();
@@ -74,8 +78,8 @@ export class Chat {
 
   overview(): Overview {
     return {
-      profile: this.profile, address: this.address, connection: this.#client.state,
-      conversations: this.#messenger.conversations().map((conversation) => this.#summary(conversation)),
+      profile: this.profile, address: this.address, connection: this.#client.state, clock: this.#clock,
+      conversations: this.#current().map((conversation) => this.#summary(conversation)),
     };
   }
 
@@ -85,12 +89,21 @@ export class Chat {
     if (!conversation) return undefined;
     const history = this.#histories.get(peer);
     history?.add(conversation.entries);
+    const open = conversation.state !== 'closed';
+    const lines = linesOf(conversation.id, history?.with(conversation.entries) ?? conversation.entries);
     return {
-      ...this.#summary(conversation), standing: this.#standing(conversation),
-      open: conversation.state !== 'closed',
-      lines: linesOf(history?.with(conversation.entries) ?? conversation.entries),
-      more: history?.more ?? conversation.entries.length >= held,
+      ...this.#summary(conversation), standing: this.#standing(conversation), open,
+      lines: [...this.#past(conversation), ...open ? lines : linesLeftBy(lines)],
+      more: history?.more ?? conversation.hasEarlier,
     };
+  }
+
+  /** Compares this device's clock with the node's: by a wrong one, the keys that others need are refused. */
+  async checkClock(): Promise<void> {
+    const { serverTime } = await this.#client.info().catch(() => ({ serverTime: undefined }));
+    if (!serverTime) return;
+    this.#clock = clockOf(Date.now() - serverTime.getTime());
+    this.#changed();
   }
 
   /** Begins a conversation, or finds the one that there is. Rejects with what is wrong. */
@@ -118,8 +131,9 @@ export class Chat {
   }
 
   /** Takes a message away that was not sent. */
-  async discard(peer: string, id: string): Promise<void> {
-    await this.#find(peer)?.discard(id);
+  async discard(line: string): Promise<void> {
+    const [conversation, entry] = entryOf(line);
+    await this.#messenger.conversation(conversation)?.discard(entry);
   }
 
   async markRead(peer: string): Promise<void> {
@@ -158,7 +172,20 @@ export class Chat {
   }
 
   #find(peer: string): Conversation | undefined {
-    return this.#messenger.conversations().find((conversation) => conversation.peer === peer);
+    return this.#current().find((conversation) => conversation.peer === peer);
+  }
+
+  /** One conversation with each peer: one that the node has forgotten may have a successor. */
+  #current(): Conversation[] {
+    const all = this.#messenger.conversations();
+    return all.filter((conversation) => conversation === (all.find((other) => other.peer === conversation.peer && other.state !== 'closed')
+      ?? all.find((other) => other.peer === conversation.peer)));
+  }
+
+  /** What was said in those that this one succeeds. */
+  #past(conversation: Conversation): Line[] {
+    const others = this.#messenger.conversations().filter((other) => other.peer === conversation.peer && other !== conversation);
+    return others.reverse().flatMap(({ id, entries }) => linesLeftBy(linesOf(id, entries)));
   }
 
   /** What keeps a conversation from going on, unless the connection's own words say it. */
@@ -176,7 +203,7 @@ export class Chat {
   async #note(peer: string, change: Partial<Contact>): Promise<void> {
     const contact = { name: '', compared: false, ...this.#contacts.get(peer), ...change };
     this.#contacts.set(peer, contact);
-    this.#changed();
     await this.#book.putContact(this.profile.id, peer, contact);
+    this.#changed();
   }
 }

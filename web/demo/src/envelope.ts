@@ -1,4 +1,4 @@
-import { maxName } from './link.js';
+import { tidyName } from './link.js';
 
 /** What this chat puts into an MLS application message: JSON in UTF-8. Only the two members ever see it. */
 export interface Envelope {
@@ -17,7 +17,7 @@ export function unpack(content: string | undefined): Envelope {
   try {
     const { text, name } = JSON.parse(content) as Record<string, unknown>;
     if (typeof text !== 'string') return { text: content, name: undefined };
-    return { text, name: typeof name === 'string' && name.trim() !== '' ? name.trim().slice(0, maxName) : undefined };
+    return { text, name: (typeof name === 'string' && tidyName(name)) || undefined };
   } catch {
     return { text: content, name: undefined };
   }

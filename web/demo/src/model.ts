@@ -17,7 +17,8 @@ export interface TextLine {
   readonly at: number;
   readonly mine: boolean;
   readonly text: string;
-  readonly delivery: DeliveryState;
+  /** Lost is what waited in a conversation that is over. */
+  readonly delivery: DeliveryState | 'lost';
 }
 
 /** Something that happened to the conversation, in a sentence. */
@@ -55,5 +56,7 @@ export interface Overview {
   readonly profile: Profile;
   readonly address: string;
   readonly connection: State;
+  /** What is wrong with the clock of this device, in a sentence. */
+  readonly clock: string | undefined;
   readonly conversations: readonly Summary[];
 }

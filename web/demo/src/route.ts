@@ -5,13 +5,15 @@ import type { Invitation } from './link.js';
 export type Route =
   | { readonly show: 'list' }
   | { readonly show: 'talk'; readonly peer: string }
-  | { readonly show: 'invitation'; readonly invitation: Invitation };
+  | { readonly show: 'invitation'; readonly invitation: Invitation }
+  | { readonly show: 'broken link'; readonly text: string };
 
 export function parseRoute(fragment: string): Route {
   const peer = /^#\/with\/([^/]+)$/.exec(fragment)?.[1];
   if (peer !== undefined && isAddress(peer)) return { show: 'talk', peer };
-  const invitation = fragment.startsWith('#to=') ? parseInvitation(fragment) : undefined;
-  return invitation ? { show: 'invitation', invitation } : { show: 'list' };
+  if (!fragment.startsWith('#to=')) return { show: 'list' };
+  const invitation = parseInvitation(fragment);
+  return invitation ? { show: 'invitation', invitation } : { show: 'broken link', text: fragment.slice('#to='.length) };
 }
 
 export function fragmentOf(peer: string): string {

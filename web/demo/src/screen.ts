@@ -1,7 +1,7 @@
 import type { Chat } from './chat.js';
 import type { Invitation } from './link.js';
 import { fragmentOf, parseRoute } from './route.js';
-import { sentenceOf } from './sentences.js';
+import { ownAddress, sentenceOf } from './sentences.js';
 import { openAddressDialog } from './view/addressdialog.js';
 import { openDetailsDialog } from './view/detailsdialog.js';
 import { ShellView } from './view/shell.js';
@@ -15,6 +15,8 @@ export class Screen {
   readonly #chat: Chat;
   readonly #shell: ShellView;
   readonly #ended = new AbortController();
+  /** What was begun to be written, by address; gone with the page. */
+  readonly #drafts = new Map<string, string>();
   /** Whether a redraw is due, and when the last one was: of many changes in a row the last is drawn. */
   #due = false;
   #drawnAt = 0;
@@ -29,7 +31,10 @@ export class Screen {
     });
     const { signal } = this.#ended;
     addEventListener('hashchange', () => this.#follow(), { signal });
-    document.addEventListener('visibilitychange', () => this.draw(), { signal });
+    document.addEventListener('visibilitychange', () => {
+      this.draw();
+      if (this.#chat.overview().clock !== undefined) void this.#chat.checkClock(); // it may have been put right
+    }, { signal });
   }
 
   get element(): HTMLElement {
@@ -68,9 +73,10 @@ export class Screen {
   #follow(): void {
     const route = parseRoute(location.hash);
     this.#drawNow();
-    if (route.show !== 'invitation') return;
+    if (route.show === 'list' || route.show === 'talk') return;
     history.replaceState(null, '', '#/');
-    this.#invited(route.invitation);
+    if (route.show === 'invitation') this.#invited(route.invitation);
+    else this.#start({ address: route.text, name: '' });
   }
 
   /** A link was followed: to one who is known already it leads at once, to another after a question. */
@@ -83,28 +89,21 @@ export class Screen {
 
   #start(given?: Invitation): void {
     openStartDialog(async (invitation) => {
-      try {
-        await this.#chat.start(invitation);
-      } catch (error) {
-        return sentenceOf(error);
-      }
-      location.hash = fragmentOf(invitation.address);
-      return undefined;
+      if (invitation.address === this.#chat.address) return ownAddress;
+      const wrong = await wrongWith(this.#chat.start(invitation));
+      if (wrong === undefined) location.hash = fragmentOf(invitation.address);
+      return wrong;
     }, given);
   }
 
   #paneActions(peer: string): PaneActions {
     return {
-      send: async (text) => {
-        try {
-          await this.#chat.send(peer, text);
-          return undefined;
-        } catch (error) {
-          return sentenceOf(error);
-        }
-      },
+      send: (text) => wrongWith(this.#chat.send(peer, text)),
+      draft: () => this.#drafts.get(peer) ?? '',
+      keepDraft: (text) => { this.#drafts.set(peer, text); },
+      beginAnew: () => wrongWith(this.#chat.start({ address: peer, name: '' })),
       showEarlier: () => void this.#chat.showEarlier(peer),
-      discard: (id) => void this.#chat.discard(peer, id),
+      discard: (id) => void this.#chat.discard(id),
       showDetails: () => this.#showDetails(peer),
     };
   }
@@ -119,5 +118,15 @@ export class Screen {
       setCompared: (compared) => void this.#chat.setCompared(peer, compared),
       updateKeys: () => this.#chat.updateKeys(peer),
     });
+  }
+}
+
+/** What is wrong, in a sentence; undefined: it is done. */
+async function wrongWith(done: Promise<void>): Promise<string | undefined> {
+  try {
+    await done;
+    return undefined;
+  } catch (error) {
+    return sentenceOf(error);
   }
 }

@@ -24,15 +24,37 @@ const ofCode: Record<Code, string> = {
 const ofMessenger: Record<MessengerErrorCode, string> = {
   profile_in_use: 'This profile is open in another tab.',
   wrong_identity: 'What is kept under this profile belongs to another key.',
-  invalid_argument: 'This cannot be: it is your own address, or none.',
+  invalid_argument: 'This is nobody’s address.',
   outbox_full: 'Too much is waiting to be sent. Once there is a connection again, there is room again.',
   damaged: 'What is kept under this profile cannot be opened any more.',
   closed: 'This conversation is closed.',
 };
 
+const keepsNothing = 'The browser does not let this page keep anything, as in some private windows; a profile has to be kept. Allow it, or use another window.';
+
+/** What the browser itself refuses, by the name of its error. */
+const ofBrowser: Readonly<Record<string, string>> = {
+  SecurityError: keepsNothing,
+  InvalidStateError: keepsNothing,
+  UnknownError: keepsNothing,
+  QuotaExceededError: 'This device has no room left for what this page has to keep.',
+  NotSupportedError: 'This browser does not know the encryption that is used here. A newer one does.',
+};
+
+export const ownAddress = 'This is your own address. Give it to a friend, and put theirs here.';
+
+/** What a wrong clock means; undefined: it is right enough. `ahead` is in milliseconds. */
+export function clockOf(ahead: number): string | undefined {
+  const hours = Math.round(Math.abs(ahead) / 3_600_000);
+  if (Math.abs(ahead) < 30 * 60_000) return undefined;
+  const amount = hours < 2 ? 'about an hour' : hours < 48 ? `${hours} hours` : `${Math.round(hours / 24)} days`;
+  return `The clock of this device is ${amount} ${ahead > 0 ? 'ahead' : 'behind'}. Until it is right, nobody new may be able to write to you.`;
+}
+
 /** What an error means to the one who reads it. */
 export function sentenceOf(error: unknown): string {
   if (error instanceof MessengerError) return ofMessenger[error.code];
+  if (error instanceof DOMException && ofBrowser[error.name]) return ofBrowser[error.name] as string;
   if (!(error instanceof QuicproquoError)) return error instanceof Error ? `${ofCode.internal} (${error.message})` : ofCode.internal;
   const { code, detail } = error;
   return explained.has(code) ? ofCode[code] : `${ofCode[code]} (${detail})`;

@@ -1,4 +1,4 @@
-import { maxName } from '../link.js';
+import { maxName, tidyName } from '../link.js';
 import type { Profile } from '../model.js';
 import { mark } from './brand.js';
 import { freshId, h, setText } from './element.js';
@@ -12,14 +12,13 @@ export interface ChooserActions {
 /** The first screen: who are you, on this device? */
 export function chooser(profiles: readonly Profile[], actions: ChooserActions): HTMLElement {
   const id = freshId('name');
-  const name = h('input', { id, type: 'text', required: true, maxlength: String(maxName), autocomplete: 'nickname' });
+  const name = h('input', { id, type: 'text', dir: 'auto', required: true, maxlength: String(maxName), autocomplete: 'nickname' });
   const problem = h('p', { class: 'problem', role: 'alert' });
-  const create = h('button', { type: 'submit', class: 'primary' }, 'Create profile');
   const submit = async (): Promise<void> => {
-    if (name.value.trim() === '') return setText(problem, 'Give it a name: the people you write to will see it.');
-    create.disabled = true;
-    setText(problem, await actions.create(name.value.trim()) ?? '');
-    create.disabled = false;
+    const tidy = tidyName(name.value);
+    const wrong = tidy === '' ? 'Give it a name: the people you write to will see it.' : await actions.create(tidy);
+    setText(problem, wrong ?? '');
+    if (wrong !== undefined) name.focus();
   };
   return h('main', { class: 'welcome' },
     h('h1', {}, mark(), 'quicproquo'),
@@ -27,11 +26,12 @@ export function chooser(profiles: readonly Profile[], actions: ChooserActions): 
     ...(profiles.length === 0 ? [] : [h('section', {},
       h('h2', {}, 'Profiles on this device'),
       h('ul', { class: 'profiles' }, ...profiles.map((profile) => h('li', {},
-        h('button', { type: 'button', onclick: () => actions.open(profile) }, profile.name)))))]),
+        h('button', { type: 'button', dir: 'auto', onclick: () => actions.open(profile) }, profile.name)))))]),
     h('section', {},
       h('h2', {}, profiles.length === 0 ? 'Create a profile' : 'Create another'),
       h('form', { class: 'fields', onsubmit: (event) => { event.preventDefault(); void submit(); } },
-        h('label', { for: id }, 'Your name, as your friends know it'), name, problem, create),
+        h('label', { for: id }, 'Your name, as your friends know it'), name, problem,
+        h('button', { type: 'submit', class: 'primary' }, 'Create profile')),
       h('p', { class: 'small' }, 'There is no account and no password. The profile is a key that this browser keeps and cannot show to anyone; clear the browser’s data, and it is gone.')),
     h('p', { class: 'small foot' }, h('a', { href: 'docs/' }, 'API reference'), ' · ', h('a', { href: 'demo/licences.txt' }, 'Licences')));
 }

@@ -1,21 +1,35 @@
-import { freshId, h, setText } from './element.js';
+import { freshId, h, onEnter, setText } from './element.js';
 import { icon } from './icon.js';
+
+const most = 20_000; // characters of a message
+
+export interface ComposerActions {
+  /** Gives back what is wrong, in a sentence, if the text was not taken. */
+  send(text: string): Promise<string | undefined>;
+  /** What was begun here before. */
+  draft(): string;
+  keepDraft(text: string): void;
+}
 
 /** Where one writes. Enter sends, Shift and Enter begin a new line. */
 export class ComposerView {
   readonly #field: HTMLTextAreaElement;
   readonly #problem = h('p', { class: 'problem', role: 'alert' });
   readonly element: HTMLFormElement;
-  readonly #send: (text: string) => Promise<string | undefined>;
+  readonly #actions: ComposerActions;
 
-  /** `send` gives back what is wrong, in a sentence, if it cannot take the text. */
-  constructor(name: string, send: (text: string) => Promise<string | undefined>) {
-    this.#send = send;
+  constructor(name: string, actions: ComposerActions) {
+    this.#actions = actions;
     const id = freshId('message');
     this.#field = h('textarea', {
-      id, rows: '1', maxlength: '20000', placeholder: 'Write a message', autocomplete: 'off', enterkeyhint: 'send',
-      onkeydown: (event) => this.#key(event as KeyboardEvent),
+      id, rows: '1', dir: 'auto', placeholder: 'Write a message', autocomplete: 'off', enterkeyhint: 'send',
+      oninput: () => {
+        setText(this.#problem, '');
+        actions.keepDraft(this.#field.value);
+      },
     });
+    this.#field.value = actions.draft();
+    onEnter(this.#field, () => this.element.requestSubmit());
     this.element = h('form', { class: 'composer', onsubmit: (event) => this.#submit(event) },
       this.#problem,
       h('label', { for: id, class: 'unseen' }, `Message to ${name}`),
@@ -27,22 +41,24 @@ export class ComposerView {
     this.#field.focus();
   }
 
-  #key(event: KeyboardEvent): void {
-    if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
-    event.preventDefault();
-    this.element.requestSubmit();
-  }
-
   #submit(event: Event): void {
     event.preventDefault();
     const text = this.#field.value.trim();
     if (text === '') return;
-    this.#field.value = '';
     this.#field.focus();
-    void this.#send(text).then((problem) => {
+    if (text.length > most) {
+      return setText(this.#problem, `These are ${text.length} characters, and ${most} are the most at once.`);
+    }
+    this.#set('');
+    void this.#actions.send(text).then((problem) => {
       setText(this.#problem, problem ?? '');
       // What could not be taken is not lost, unless something new is being written already.
-      if (problem !== undefined && this.#field.value === '') this.#field.value = text;
+      if (problem !== undefined && this.#field.value === '') this.#set(text);
     });
+  }
+
+  #set(text: string): void {
+    this.#field.value = text;
+    this.#actions.keepDraft(text);
   }
 }

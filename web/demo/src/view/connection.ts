@@ -8,14 +8,20 @@ export class ConnectionView {
   readonly element = h('p', { class: 'connection', role: 'status' },
     h('span', { class: 'dot', 'aria-hidden': 'true' }), this.#word);
   readonly trouble = h('p', { class: 'trouble', role: 'status' });
+  /** Since when there is no connection, what was last wrong: that it is tried again is no news until it succeeds. */
+  #lost: State | undefined;
 
-  update(state: State): void {
+  /** `clock` is what else is wrong, in a sentence. */
+  update(now: State, clock: string | undefined): void {
+    if (now.status === 'retrying') this.#lost = now;
+    else if (now.status !== 'connecting') this.#lost = undefined;
+    const state = this.#lost ?? now;
     const { label, detail } = connectionOf(state);
     this.element.dataset['status'] = state.status;
     if (state.status === 'open') this.element.dataset['via'] = state.via;
     else delete this.element.dataset['via'];
     this.element.title = detail;
     setText(this.#word, label);
-    setText(this.trouble, state.status === 'retrying' || state.status === 'closed' ? detail : '');
+    setText(this.trouble, state.status === 'retrying' || state.status === 'closed' ? detail : clock ?? '');
   }
 }

@@ -32,9 +32,9 @@ export class ConversationListView {
 }
 
 function rowOf({ peer }: Summary): Row<Summary> {
-  const name = h('span', { class: 'name' });
+  const name = h('span', { class: 'name', dir: 'auto' });
   const when = h('time', {});
-  const last = h('span', { class: 'last' });
+  const last = h('span', { class: 'last', dir: 'auto' });
   const unread = h('span', { class: 'unread' });
   const count = h('span', { 'aria-hidden': 'true' });
   const spoken = h('span', { class: 'unseen' });

@@ -1,4 +1,4 @@
-import { maxName } from '../link.js';
+import { maxName, tidyName } from '../link.js';
 import { fact, openDialog } from './dialog.js';
 import { freshId, h } from './element.js';
 
@@ -17,8 +17,14 @@ export interface Details {
 
 export function openDetailsDialog(details: Details): void {
   const nameId = freshId('name');
-  const name = h('input', { id: nameId, type: 'text', maxlength: String(maxName), value: details.name, autocomplete: 'off' });
-  name.addEventListener('change', () => details.rename(name.value.trim()));
+  const name = h('input', { id: nameId, type: 'text', dir: 'auto', maxlength: String(maxName), value: details.name, autocomplete: 'off' });
+  let called = details.name;
+  const rename = (): void => {
+    if (tidyName(name.value) === called) return;
+    called = tidyName(name.value);
+    details.rename(called);
+  };
+  name.addEventListener('change', rename);
   const comparedId = freshId('compared');
   const compared = h('input', { id: comparedId, type: 'checkbox', checked: details.compared });
   compared.addEventListener('change', () => details.setCompared(compared.checked));
@@ -32,17 +38,19 @@ export function openDetailsDialog(details: Details): void {
       h('p', { class: 'check' }, compared, h('label', { for: comparedId }, 'We have compared it, and it is the same'))),
     h('section', {}, h('h3', {}, 'Keys'), ...keys(details)),
     h('dl', { class: 'facts' }, ...fact('Address', details.peer, 'Copy address')),
-  ]);
+  ], rename);
 }
 
 function keys(details: Details): Node[] {
   const said = h('span', { class: 'said', role: 'status' });
+  let waiting = false;
   const update = h('button', { type: 'button', onclick: () => {
-    update.disabled = true;
+    if (waiting) return;
+    waiting = true;
     said.textContent = 'Waiting for the node';
     void details.updateKeys().then((outcome) => {
       said.textContent = outcome;
-      update.disabled = false;
+      waiting = false;
     });
   } }, 'Renew keys');
   return [

@@ -1,22 +1,19 @@
 import { freshId, h } from './element.js';
 
 /**
- * Opens a dialog over the page; the platform keeps the focus inside, closes it at Escape, and gives the focus
- * back. `whenClosed` runs once it is gone.
+ * Opens a dialog over the page; the platform keeps the focus inside, closes it at Escape or a click beside it, and
+ * gives the focus back. `whenClosed` runs once it is gone.
  */
 export function openDialog(title: string, content: readonly Node[], whenClosed: () => void = () => {}): HTMLDialogElement {
   const id = freshId('dialog');
-  const dialog = h('dialog', { 'aria-labelledby': id },
+  const dialog = h('dialog', { 'aria-labelledby': id, closedby: 'any' },
     h('header', {},
-      h('h2', { id }, title),
+      h('h2', { id, dir: 'auto' }, title),
       h('button', { type: 'button', class: 'quiet close', onclick: () => dialog.close() }, 'Close')),
     ...content);
   dialog.addEventListener('close', () => {
     dialog.remove();
     whenClosed();
-  });
-  dialog.addEventListener('click', (event) => {
-    if (event.target === dialog) dialog.close(); // beside it
   });
   document.body.append(dialog);
   dialog.showModal();

@@ -36,6 +36,15 @@ export function setText(element: Element, text: string): void {
   if (element.textContent !== text) element.textContent = text;
 }
 
+/** Calls back when Enter is pressed, unless it ends a word that is being composed, or begins a new line. */
+export function onEnter(field: HTMLElement, pressed: () => void): void {
+  field.addEventListener('keydown', (event) => {
+    if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
+    event.preventDefault();
+    pressed();
+  });
+}
+
 /** A number of ids for labels, unique on the page. */
 let ids = 0;
 export function freshId(what: string): string {

@@ -30,8 +30,8 @@ export class ShellView {
       h('header', { class: 'me' },
         h('h1', { class: 'wordmark', tabindex: '-1' }, mark(), 'quicproquo'),
         this.#connection.element, this.#connection.trouble,
-        h('div', { class: 'profile' }, avatar(first.address), h('h2', {}, first.profile.name),
-          h('button', { type: 'button', class: 'quiet', onclick: actions.leave }, 'Switch')),
+        h('div', { class: 'profile' }, avatar(first.address), h('h2', { dir: 'auto' }, first.profile.name),
+          h('button', { type: 'button', class: 'quiet', title: 'Switch to another profile', onclick: actions.leave }, 'Switch')),
         h('div', { class: 'actions' },
           h('button', { type: 'button', class: 'primary', onclick: actions.startConversation }, icon('plus'), 'New conversation'),
           h('button', { type: 'button', onclick: actions.showAddress }, icon('qr'), 'My address'))),
@@ -44,7 +44,7 @@ export class ShellView {
   }
 
   update(overview: Overview, talk: Talk | undefined): void {
-    this.#connection.update(overview.connection);
+    this.#connection.update(overview.connection, overview.clock);
     this.#list.update(overview.conversations, talk?.peer);
     this.element.classList.toggle('talking', talk !== undefined);
     if (talk === undefined) this.#showNothing();

@@ -1,11 +1,12 @@
-import type { DeliveryState } from '@quicproquo/client/mls';
-import type { Line, NoticeLine, TextLine } from '../model.js';
-import { h } from './element.js';
+import type { Line, NoticeLine, Talk, TextLine } from '../model.js';
+import { h, setText } from './element.js';
 import { icon } from './icon.js';
 import type { IconName } from './icon.js';
 import { KeyedList } from './keyedlist.js';
 import type { Row } from './keyedlist.js';
 import { dayOf, momentOf, timeOf } from './times.js';
+
+const awayFromEnd = 300; // pixels
 
 export interface TranscriptActions {
   showEarlier(): void;
@@ -27,8 +28,11 @@ interface Placed {
 /** The lines of one conversation: a log, to which what comes is read out. One for each conversation that is shown. */
 export class TranscriptView {
   readonly element: HTMLElement;
+  /** Stands below it, and leads a reader who scrolled back to the latest line. */
+  readonly tail: HTMLElement;
   readonly #list: KeyedList<Placed>;
   readonly #earlier: HTMLButtonElement;
+  readonly #beginning = h('p', { class: 'beginning' });
   /** By line, as long as it is shown. */
   readonly #placed = new WeakMap<Line, Placed>();
 
@@ -37,12 +41,23 @@ export class TranscriptView {
     this.#earlier = h('button', { type: 'button', class: 'quiet earlier', hidden: true, onclick: actions.showEarlier }, 'Show earlier messages');
     // The style sheet lays it out from the end, so that it stays there as lines come, unless the reader scrolled back.
     this.element = h('div', { class: 'transcript', tabindex: '0', role: 'region', 'aria-label': `Conversation with ${name}` },
-      h('div', {}, this.#earlier, log));
+      h('div', {}, this.#earlier, this.#beginning, log));
+    const latest = h('button', { type: 'button', hidden: true, onclick: () => this.toEnd() }, 'Latest messages');
+    this.element.addEventListener('scroll', () => {
+      const isAtEnd = this.element.scrollTop >= -awayFromEnd; // it counts down from the end
+      if (isAtEnd && document.activeElement === latest) this.element.focus();
+      latest.hidden = isAtEnd;
+    });
+    this.tail = h('div', { class: 'tail' }, latest);
     this.#list = new KeyedList(log, ({ line }) => line.id, (placed) => rowOf(placed, actions));
   }
 
-  update(lines: readonly Line[], more: boolean): void {
+  update({ lines, more, name, compared }: Talk): void {
+    if (!more && document.activeElement === this.#earlier) this.element.focus();
     this.#earlier.hidden = !more;
+    this.#beginning.hidden = more;
+    setText(this.#beginning, `Only you and ${name} can read what is written here. ${compared
+      ? 'You have compared the safety number.' : `Under “Safety” you can make sure that it is ${name}.`}`);
     const today = new Date().setHours(0, 0, 0, 0);
     this.#list.update(lines.map((line, i) => this.#place(line, lines[i - 1], today)));
   }
@@ -84,7 +99,7 @@ function rowOf(first: Placed, actions: TranscriptActions): Row<Placed> {
   };
 }
 
-const deliveries: Record<Exclude<DeliveryState, 'received' | 'failed'>, readonly [IconName, string]> = {
+const deliveries: Record<Exclude<TextLine['delivery'], 'received' | 'failed' | 'lost'>, readonly [IconName, string]> = {
   queued: ['clock', 'Waiting to be sent'],
   sent: ['check', 'Sent'],
 };
@@ -109,6 +124,7 @@ class TextRow {
     this.#time.textContent = timeOf(at);
     this.element.dataset['delivery'] = delivery;
     if (delivery === 'failed') this.#mark.replaceChildren(icon('alert'), 'Not sent: the node does not take it', this.#discard);
+    else if (delivery === 'lost') this.#mark.replaceChildren(icon('alert'), 'Not sent');
     else if (delivery !== 'received') this.#mark.replaceChildren(icon(...deliveries[delivery]));
   }
 }
