@@ -11,7 +11,8 @@ import (
 )
 
 // Follow implements schema.NodeService_Server: it pulls events from the core's
-// stream and pushes them into the peer's sink, so many at most without an answer. A sink that does not answer stops the pulling, and costs no more.
+// stream and pushes them into the peer's sink, so many at most without an answer. A sink
+// that does not answer stops the pulling, and costs no more.
 func (o *object) Follow(ctx context.Context, call schema.NodeService_follow) error {
 	args := call.Args()
 	req, err := decodeFollow(args)
@@ -26,6 +27,11 @@ func (o *object) Follow(ctx context.Context, call schema.NodeService_follow) err
 	}
 	return answer(ctx, o, r, call.AllocResults,
 		func(ctx context.Context, s nodeservice.Session) (nothing, error) {
+			meter := o.conn.wire.meter
+			if err := meter.takeForWait(followCost); err != nil {
+				return nothing{}, err
+			}
+			defer meter.give(followCost)
 			stream, err := s.Follow(ctx, req)
 			if err != nil {
 				return nothing{}, err

@@ -200,6 +200,38 @@ func TestTooManySessionsOnAConnection(t *testing.T) {
 	}
 }
 
+// TestTooManyWaitsOnAConnection: those beyond its memory are refused, and what does not
+// wait goes on.
+func TestTooManyWaitsOnAConnection(t *testing.T) {
+	node := &scriptedNode{}
+	node.session.fetch = func(ctx context.Context, r nodeservice.FetchRequest) (page nodeservice.Page, err error) {
+		if r.Wait > 0 {
+			<-ctx.Done()
+			err = ctx.Err()
+		}
+		return page, err
+	}
+	_, address := serve(t, node, noderpc.Limits{ConnectionBytes: 1 << 20})
+	s := authenticate(t, dial(t, address))
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	const waits = 100
+	for range waits {
+		go func() {
+			_, err := s.Fetch(ctx, nodeservice.FetchRequest{Channel: channel, Wait: nodeservice.MaxWait})
+			ended <- err
+		}()
+	}
+	wantCode(t, <-ended, nodeservice.CodeQuotaExceeded)
+	if _, err := s.Fetch(ctx, nodeservice.FetchRequest{Channel: channel}); err != nil {
+		t.Error(err)
+	}
+	cancel()
+	for range waits - 1 {
+		<-ended
+	}
+}
+
 func TestANewerVersionIsRefusedAndTheConnectionKept(t *testing.T) {
 	_, address := serve(t, &scriptedNode{}, noLimits)
 	c := rawDial(t, address)

@@ -96,6 +96,11 @@ func fetch[R fetchResults](
 	defer leave()
 	meter, reserved := o.conn.wire.meter, 0
 	defer func() { meter.give(reserved) }()
+	if req.Wait > 0 && r.err == nil {
+		if r.err = meter.takeForWait(waitCost); r.err == nil {
+			defer meter.give(waitCost)
+		}
+	}
 	var mine *fetching // of a drain, until a message carries it
 	defer func() {
 		if mine != nil {

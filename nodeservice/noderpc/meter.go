@@ -4,6 +4,15 @@ import (
 	"context"
 	"errors"
 	"sync"
+
+	"github.com/quicproquo/node/nodeservice"
+)
+
+// What a call that waits is charged until it returns, besides its message: goroutines
+// with their stacks, and the records of whom to wake.
+const (
+	waitCost   = 8 << 10
+	followCost = 16 << 10
 )
 
 var (
@@ -49,18 +58,30 @@ type meter struct {
 	given     chan struct{} // guarded by mu: closed by the next give; nil: nobody waits
 }
 
-func (m *meter) take(n int) error {
-	h, err := m.tryTake(n)
+func (m *meter) take(n int) error { return m.takeWithin(n, m.limit) }
+
+// takeForWait is take on behalf of a call that waits, which fails alone. Half of the
+// limit is left for what does not wait.
+func (m *meter) takeForWait(n int) error {
+	if m.takeWithin(n, m.limit/2) == nil {
+		return nil
+	}
+	return nodeservice.Errorf(nodeservice.CodeQuotaExceeded,
+		"too much waits on this connection: end some of it, or open another connection")
+}
+
+func (m *meter) takeWithin(n int, limit int64) error {
+	h, err := m.tryTake(n, limit)
 	if err == nil {
 		h.add(int64(n)) // may look into every meter
 	}
 	return err
 }
 
-func (m *meter) tryTake(n int) (*house, error) {
+func (m *meter) tryTake(n int, limit int64) (*house, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.used+int64(n) > m.limit {
+	if m.used+int64(n) > limit {
 		return nil, errConnectionFull
 	}
 	if m.strangers != nil && !m.strangers.take(int64(n)) {

@@ -149,7 +149,13 @@ func conversations(f *testing.F, ln *memory) [][]byte {
 	s.call(4, 3, 0, methodAuthenticate, nil)
 	s.finish(4)
 	s.finish(1)
-	return [][]byte{ours.Bytes(), old.Bytes(), s.sent}
+	hasty := &script{t: f} // answers events before they are sent
+	hasty.bootstrap(0)
+	hasty.call(1, 0, -1, methodAuthenticate, authParams(tokenOf(newIdentity(f))))
+	hasty.with([]uint32{0, 1}, 2, 1, 0, methodFollow, followParams)
+	hasty.returns(0)
+	hasty.finish(2)
+	return [][]byte{ours.Bytes(), old.Bytes(), s.sent, hasty.sent}
 }
 
 func converse(f *testing.F, conn net.Conn) {
