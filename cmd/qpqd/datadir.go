@@ -21,6 +21,7 @@ const (
 	lockFile   = "lock"            // locked while a process uses the directory
 	secretFile = "secret"          // 32 random bytes: challenges, accounts and pseudonyms are keyed by it
 	keysFile   = "token-keys.json" // JWK Set of private keys: signs our tokens
+	quicFile   = "quic-secret"     // 32 random bytes, of this node alone in Redis mode too: keys what QUIC says without a connection
 	storeDir   = "store"
 	listenFile = "listen.json" // while serving: the addresses that the doors really have
 )
@@ -94,6 +95,10 @@ func (d *dataDir) secret() ([]byte, error) {
 	}
 	return secret, err
 }
+
+// quicSecret reads the node's own secret for QUIC, and makes it at first start. Whoever
+// loses it loses nothing but that clients wait for a timeout once.
+func (d *dataDir) quicSecret() ([]byte, error) { return d.readOrCreate(quicFile, newSecret) }
 
 // openKeys reads the keys of our tokens from a given file, or else from the data
 // directory, where they are made at first start.

@@ -36,7 +36,11 @@ func TestSecretsAreMadeOnceAndPrivate(t *testing.T) {
 	if again, err := d.openKeys("", slog.New(slog.DiscardHandler)); err != nil || !bytes.Equal(keys.keys.JWKS(), again.keys.JWKS()) {
 		t.Errorf("the token keys changed: %v", err)
 	}
-	for name, want := range map[string]os.FileMode{".": 0o700, secretFile: 0o600, keysFile: 0o600} {
+	own, err := d.quicSecret()
+	if again, err2 := d.quicSecret(); err != nil || err2 != nil || len(own) != secretSize || !bytes.Equal(own, again) {
+		t.Errorf("the secret for QUIC changed: %v %v", err, err2)
+	}
+	for name, want := range map[string]os.FileMode{".": 0o700, secretFile: 0o600, keysFile: 0o600, quicFile: 0o600} {
 		if info, err := os.Stat(filepath.Join(path, name)); err != nil || info.Mode().Perm() != want {
 			t.Errorf("%s: %v %v, wanted %v", name, info.Mode(), err, want)
 		}

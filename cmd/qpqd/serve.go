@@ -96,7 +96,9 @@ func (n *node) start(ctx context.Context, stderr io.Writer) (err error) {
 		return err
 	}
 	n.http = gateway.NewServer(n.gateway, n.log)
-	n.rpc = noderpc.NewServer(noderpc.ServerConfig{Node: n.service, MaxPayload: int(n.cfg.MaxPayload), Log: n.log})
+	if err := n.makeRPC(); err != nil {
+		return err
+	}
 	n.ops = gateway.NewServer(opsHandler(onlyLocal(n.cfg.OpsListen), newNodeMetrics(n.service), newDoorMetrics(n.gateway)), n.log)
 	return nil
 }

@@ -14,7 +14,10 @@ import (
 	"github.com/quicproquo/node/nodeservice/redisstore"
 )
 
-const maxTokenTTL = 24 * time.Hour
+const (
+	maxTokenTTL      = 24 * time.Hour
+	leastNativeBytes = 64 << 20
+)
 
 // validate checks the whole configuration, and tells the first fault in a sentence
 // that names its flags. It touches no file: what cannot be opened fails at start.
@@ -146,6 +149,8 @@ func (c *config) validateNumbers() error {
 		return errors.New("--queue-bytes is at least --max-payload, or no message of that size could be sent")
 	case c.MaxConnections < 1:
 		return errors.New("--max-connections is at least 1")
+	case c.MaxNativeBytes < leastNativeBytes:
+		return errors.New("--max-native-bytes is at least 64MiB: one client may ask for some of the largest pages at once")
 	case c.QueueMessages < 1, c.MaxChannels < 1, c.MaxKeyPackages < 1:
 		return errors.New("--queue-messages, --max-channels and --max-key-packages are at least 1")
 	case c.DataDir == "":

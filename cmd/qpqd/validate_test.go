@@ -40,6 +40,8 @@ func TestInvalidConfigurationsAreRefusedInOneLine(t *testing.T) {
 		{"--tls-cert", "--trusted-rpc-listen=127.0.0.1:0 --trusted-rpc-ca=ca.pem"},
 		{"HOST:PORT", "--trusted-rpc-listen=7421"},
 		{"--max-connections", "--max-connections=0"},
+		{"--max-native-bytes", "--max-native-bytes=1MiB"},
+		{"size", "--max-native-bytes=much"},
 		{"size", "--rate-bytes=fast"},
 		{"neither on nor off", "--legacy=maybe"},
 		{"percentage", "--min-free=0.05"},
