@@ -15,12 +15,11 @@ import (
 	"io"
 	"log"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"syscall"
 
 	"github.com/alecthomas/kong"
 
+	"github.com/quicproquo/node/cmd/internal/interrupt"
 	"github.com/quicproquo/node/nodeservice"
 )
 
@@ -54,10 +53,7 @@ type commandLine struct {
 
 func main() {
 	log.SetOutput(io.Discard) // where a library advises on the system's buffers for QUIC
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-	// After the first signal the next one has its usual effect: it ends the process.
-	context.AfterFunc(ctx, stop)
-	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	os.Exit(run(interrupt.Context(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
 // run is the program without the process around it.
