@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/quicproquo/node/nodeservice"
 	"github.com/quicproquo/node/nodeservice/storetest/model"
@@ -58,6 +59,56 @@ func TestWhoLeavesBeforeTheAnswerIsAuditedAllTheSame(t *testing.T) {
 	}
 	if n := records.events("create_channel"); n != channels {
 		t.Errorf("of %d channels %d were written down", channels, n)
+	}
+}
+
+// hastyClaims takes a key package for somebody who gives up while it is taken, and
+// like Redis cannot tell them.
+type hastyClaims struct {
+	nodeservice.Store
+	leave context.CancelFunc // static while a call is under way
+}
+
+func (s *hastyClaims) ClaimKeyPackage(ctx context.Context, req nodeservice.ClaimKeyPackageRequest) (nodeservice.ClaimedKeyPackage, error) {
+	claimed, err := s.Store.ClaimKeyPackage(ctx, req)
+	if s.leave(); ctx.Err() != nil {
+		return nodeservice.ClaimedKeyPackage{}, ctx.Err()
+	}
+	return claimed, err
+}
+
+// TestWhoGivesUpOnAClaimIsChargedAndAuditedAllTheSame: else a claimer who leaves at
+// the right moment takes an owner's stock without a trace, whatever its budget.
+func TestWhoGivesUpOnAClaimIsChargedAndAuditedAllTheSame(t *testing.T) {
+	const held, budget = 6, 2
+	records, store := &sink{}, &hastyClaims{Store: model.New()}
+	node := newService(t, func(cfg *nodeservice.Config) {
+		cfg.Store, cfg.Audit = store, records
+		cfg.Rates.ClaimsOwner = nodeservice.Per(budget, time.Hour)
+	})
+	key, owner := newcomer(t, node)
+	var packages [][]byte
+	for range held {
+		packages = append(packages, keyPackageOf(t, key, time.Now(), 24*time.Hour))
+	}
+	if _, err := owner.Session.UploadKeyPackages(t.Context(), nodeservice.UploadRequest{Packages: packages}); err != nil {
+		t.Fatal(err)
+	}
+	claimer := login(t, node)
+	for range held {
+		ctx, leave := context.WithCancel(t.Context())
+		store.leave = leave
+		_, _ = claimer.ClaimKeyPackage(ctx, nodeservice.ClaimRequest{Owner: key.Public()}) // nobody waits for the answer
+	}
+	stock, err := owner.Session.KeyPackageStatus(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if left := int(stock[0].OneTime); left != held-budget {
+		t.Errorf("%d of %d packages are left, under a budget of %d", left, held, budget)
+	}
+	if n := records.events("claim_key_package"); n != budget {
+		t.Errorf("%d claims were written down, of %d", n, budget)
 	}
 }
 

@@ -130,7 +130,7 @@ func TestANodeWhoseClockIsBehindTakesNoRevokedToken(t *testing.T) {
 // minutes after its end in which uploads are taken for the sake of slow clocks.
 func TestAKeyPackageThatWasHandedOutIsRefusedAsLongAsAnyNodeWouldTakeIt(t *testing.T) {
 	w := newApart(t)
-	data := w.keyPackage(20 * time.Minute)
+	data := keyPackageOf(t, w.key, w.now, 20*time.Minute)
 	owner, err := w.behind.Authenticate(t.Context(), nodeservice.Origin{}, w.mint(24*time.Hour))
 	if err != nil {
 		t.Fatal(err)
@@ -164,15 +164,16 @@ func (w *apart) mint(ttl time.Duration) string {
 	return token
 }
 
-func (w *apart) keyPackage(lasts time.Duration) []byte {
-	w.t.Helper()
+// keyPackageOf makes a key package that is good for a while.
+func keyPackageOf(t *testing.T, key *identity.PrivateKey, now time.Time, lasts time.Duration) []byte {
+	t.Helper()
 	kp, err := mls.KeyPackageTemplate{
 		CipherSuite: mls.MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519,
-		Signer:      w.key.Signer(),
-		NotBefore:   w.now, NotAfter: w.now.Add(lasts),
+		Signer:      key.Signer(),
+		NotBefore:   now, NotAfter: now.Add(lasts),
 	}.Build()
 	if err != nil {
-		w.t.Fatal(err)
+		t.Fatal(err)
 	}
 	return kp.Bytes
 }

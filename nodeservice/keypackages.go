@@ -152,9 +152,12 @@ func (s *session) checkClaim(ctx context.Context, req ClaimRequest, c *call) err
 }
 
 // claim takes from the owner's hourly budget of one-time packages first, so
-// that a race cannot exceed it, and gives back what was not used.
+// that a race cannot exceed it, and gives back what was not used. Whoever gives up
+// on the claim, it is brought to its end: a package that nobody waits for any more
+// is spent as well, and is counted and audited.
 func (s *session) claim(ctx context.Context, req ClaimRequest, now UnixMilli) (ClaimedKeyPackage, error) {
 	budget := []Charge{{Bucket: "claimed/" + req.Owner.Raw(), Cost: 1, Rate: s.node.cfg.Rates.ClaimsOwner, Shared: true}}
+	ctx = context.WithoutCancel(ctx)
 	limited := s.node.charge(ctx, Origin{}, now, budget) != nil
 	done, err := s.node.cfg.Store.ClaimKeyPackage(ctx, ClaimKeyPackageRequest{
 		Owner:      req.Owner,
