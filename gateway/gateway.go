@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -59,6 +60,7 @@ type Gateway struct {
 	router     *chi.Mux
 	counters   *counters
 	holdings   *holdings
+	encoders   chan struct{} // an item for each that encodes a large frame
 
 	closing context.Context // ends when Shutdown begins: fetches that wait go home
 	drain   context.CancelFunc
@@ -95,6 +97,7 @@ func New(c Config) (*Gateway, error) {
 		g.log = slog.New(slog.DiscardHandler)
 	}
 	g.holdings = newHoldings(cmp.Or(c.MaxHeld, heldTogether), g.log)
+	g.encoders = make(chan struct{}, runtime.GOMAXPROCS(0))
 	g.closing, g.drain = context.WithCancel(context.Background())
 	g.router = g.routes()
 	g.counters = newCounters(g.router)

@@ -42,9 +42,9 @@ func answered(conn net.Conn) (status int, err error) {
 // that is longest at it is cut. Who holds little is served meanwhile.
 func TestWhoHoldsMostIsCut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := bubbleOf(t, gateway.Config{Node: newCore(t, nil), Log: quiet(), MaxHeld: 4_500_000})
+		b := bubbleOf(t, gateway.Config{Node: newCore(t, nil), Log: quiet(), MaxHeld: 3_500_000})
 		alice, bob, path := b.pair()
-		alice.put(path, bytes.Repeat([]byte("x"), 1<<20)) // 1.33 MiB in JSON
+		alice.put(path, bytes.Repeat([]byte("x"), 1<<20))
 		fetch := "GET " + path + "/messages"
 
 		modest := b.net.dialFrom("192.0.2.1")
@@ -98,10 +98,10 @@ func TestBodiesThatNeverEndAreCut(t *testing.T) {
 func TestFramesThatNobodyTakesAreCut(t *testing.T) {
 	for _, r := range renderings[:3] { // HTTP/2 is a connection of many
 		onStage(t, r, nil, func(t *testing.T, s *stage) {
-			s.bubble = bubbleOf(t, gateway.Config{Node: s.core, Log: quiet(), MaxHeld: 8 << 20})
+			s.bubble = bubbleOf(t, gateway.Config{Node: s.core, Log: quiet(), MaxHeld: 2 << 20})
 			s.client = s.net.client()
 			alice, bob, path := s.pair()
-			alice.put(path, bytes.Repeat([]byte("x"), 2<<20))
+			alice.put(path, bytes.Repeat([]byte("x"), 512<<10))
 			stuck := s.follow(t, bob, path+"/stream")
 			stuck.want("hello")
 			synctest.Wait()

@@ -129,22 +129,7 @@ func (g *Gateway) fetch(w http.ResponseWriter, r *http.Request, s nodeservice.Se
 	if err != nil {
 		return err
 	}
-	answer := struct {
-		Messages []message       `json:"messages"`
-		Head     nodeservice.Seq `json:"head"`
-		Acked    nodeservice.Seq `json:"acked"`
-		Floor    nodeservice.Seq `json:"floor"`
-		Gap      *gap            `json:"gap"` // null: nothing is missing
-		More     bool            `json:"more"`
-	}{make([]message, len(page.Messages)), page.Head, page.Acked, page.Floor, nil, page.More}
-	for i, m := range page.Messages {
-		answer.Messages[i] = messageOf(req.Channel, m)
-	}
-	if page.Gap != nil {
-		gap := gapOf(*page.Gap)
-		answer.Gap = &gap
-	}
-	return writeJSON(w, http.StatusOK, answer)
+	return writePage(w, req.Channel, page)
 }
 
 func fetchRequest(r *http.Request) (req nodeservice.FetchRequest, err error) {

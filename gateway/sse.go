@@ -154,7 +154,8 @@ func (e *events) idOf(event nodeservice.Event) nodeservice.Seq {
 
 // write sends one event within its deadline, and ends the stream if it cannot.
 func (e *events) write(id nodeservice.Seq, frame serverFrame) bool {
-	data, err := json.Marshal(frame) // has no line breaks
+	data, done, err := e.render(frame, json.Marshal) // has no line breaks
+	defer done()
 	if err != nil {
 		e.stop(endingOf(err))
 		return false
@@ -163,7 +164,6 @@ func (e *events) write(id nodeservice.Seq, frame serverFrame) bool {
 	if id > 0 {
 		head = fmt.Appendf(head, "id: %d\n", id)
 	}
-	defer e.holdFrame(len(data))()
 	deadline := time.Now().Add(transferTime(len(data)))
 	for _, part := range [][]byte{append(head, "data: "...), data, []byte("\n\n")} {
 		if !e.send(part, deadline) {

@@ -36,11 +36,14 @@ type stream struct {
 
 	abort func()   // static before the set has the stream: frees a write that blocks
 	held  *holding // static after construction: of the frame that is on its way
+
+	encoders chan struct{} // of the Gateway: an item for each that encodes a large frame
 }
 
 // newStream makes a stream for a request's client; it ends with ctx.
 func (g *Gateway) newStream(ctx context.Context, w http.ResponseWriter, r *http.Request) *stream {
 	s := &stream{log: g.log.With("request", w.Header().Get("X-Request-Id")), abort: func() {}}
+	s.encoders = g.encoders
 	s.held = g.holdings.open(clientAddress(r, g.proxies), s.cut)
 	s.ctx, s.cancel = context.WithCancel(ctx)
 	s.open, s.end = context.WithCancelCause(s.ctx)
@@ -75,10 +78,24 @@ func (s *stream) cut() {
 	s.abort()
 }
 
-// holdFrame counts a frame of that size, and the event that it renders, until done.
-func (s *stream) holdFrame(size int) (done func()) {
-	s.held.add(2 * size)
-	return func() { s.held.add(-2 * size) }
+// render encodes a frame. It counts, with the event that it is of, until done. Few
+// large ones are encoded at once, which takes several times their size.
+func (s *stream) render(frame serverFrame, encode func(any) ([]byte, error)) (data []byte, done func(), err error) {
+	m, ok := frame.(messageFrame)
+	if !ok || len(m.Payload) < heldUnseen {
+		data, err = encode(frame)
+		return data, func() {}, err
+	}
+	size := len(m.Payload) * 7 / 3 // the payload, and in base64 once more
+	s.held.add(size)
+	select {
+	case s.encoders <- struct{}{}:
+		data, err = encode(frame)
+		<-s.encoders
+	case <-s.ctx.Done():
+		err = s.ctx.Err()
+	}
+	return data, func() { s.held.add(-size) }, err
 }
 
 // release frees what the core holds for the stream.

@@ -111,12 +111,12 @@ func (s *socket) tryWrite(frame serverFrame) {
 // send writes one frame within its deadline, and gives the right to write back.
 func (s *socket) send(frame serverFrame) bool {
 	defer func() { <-s.writing }()
-	data, err := s.codec.encode(frame)
+	data, done, err := s.render(frame, s.codec.encode)
+	defer done()
 	if err != nil {
 		s.stop(endingOf(err))
 		return false
 	}
-	defer s.holdFrame(len(data))()
 	ctx, cancel := context.WithTimeout(s.ctx, transferTime(len(data)))
 	defer cancel()
 	if err := s.conn.Write(ctx, s.codec.kind, data); err != nil {
