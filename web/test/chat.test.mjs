@@ -29,7 +29,13 @@ test('two people converse', async () => {
   await ada.say('<b>no markup</b> & "quotes"');
   await grace.sees('<b>no markup</b> & "quotes"', 'received');
   await ada.sees('<b>no markup</b> & "quotes"', 'sent');
-  assert.deepEqual(await ada.transcript(), ['me: first', 'them: second', 'them: third', 'me: <b>no markup</b> & "quotes"']);
+  await ada.say('is it (https://example.org/a?b=c) or javascript:alert(1)?');
+  const links = grace.page.locator('.bubble').getByRole('link');
+  await links.waitFor();
+  assert.deepEqual(await links.evaluateAll((all) => all.map(({ href, rel }) => `${href} ${rel}`)), ['https://example.org/a?b=c noreferrer']);
+  assert.deepEqual(await ada.transcript(), [
+    'me: first', 'them: second', 'them: third', 'me: <b>no markup</b> & "quotes"', 'me: is it (https://example.org/a?b=c) or javascript:alert(1)?',
+  ]);
   assert.deepEqual(await grace.transcript(), mirrored(await ada.transcript()));
   ada.isContent();
   grace.isContent();

@@ -4,6 +4,7 @@ import { icon } from './icon.js';
 import type { IconName } from './icon.js';
 import { KeyedList } from './keyedlist.js';
 import type { Row } from './keyedlist.js';
+import { linked } from './linked.js';
 import { dayOf, momentOf, timeOf } from './times.js';
 
 const awayFromEnd = 300; // pixels
@@ -114,7 +115,7 @@ class TextRow {
     this.#discard = h('button', { type: 'button', class: 'quiet', onclick: () => actions.discard(line.id) }, 'Remove');
     this.element = h('div', { class: line.mine ? 'bubble mine' : 'bubble theirs' },
       h('span', { class: 'unseen' }, line.mine ? 'You: ' : 'They: '),
-      h('p', { class: 'text', dir: 'auto' }, line.text),
+      h('p', { class: 'text', dir: 'auto' }, ...linked(line.text)),
       h('span', { class: 'meta' }, this.#time, this.#mark));
   }
 
