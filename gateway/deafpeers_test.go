@@ -56,19 +56,34 @@ func TestAnHTTP2PeerThatStopsReading(t *testing.T) {
 	})
 }
 
-// readUntil reads frames up to one of a kind.
-func readUntil(t *testing.T, conn net.Conn, kind byte) {
+// What nobody reads is bounded by the connection's window (RFC 9113 section 5.2).
+func TestAnHTTP2ConnectionsWindow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBubble(t, nil)
+		conn := b.net.dial()
+		defer conn.Close()
+		go io.WriteString(conn, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"+string(http2Frame(4, 0, 0, "")))
+		update := readUntil(t, conn, 8) // of the connection, beside the 65,535 that it begins with
+		if window := 65_535 + binary.BigEndian.Uint32(update); window > 256<<10 {
+			t.Errorf("a client may send %d bytes ahead", window)
+		}
+	})
+}
+
+// readUntil reads frames up to one of a kind, and returns what it holds.
+func readUntil(t *testing.T, conn net.Conn, kind byte) []byte {
 	t.Helper()
 	for {
 		header := make([]byte, 9)
 		if _, err := io.ReadFull(conn, header); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := io.CopyN(io.Discard, conn, int64(header[1])<<8|int64(header[2])); err != nil {
+		payload := make([]byte, int(header[1])<<8|int(header[2]))
+		if _, err := io.ReadFull(conn, payload); err != nil {
 			t.Fatal(err)
 		}
 		if header[3] == kind {
-			return
+			return payload
 		}
 	}
 }

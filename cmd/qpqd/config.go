@@ -32,6 +32,7 @@ type config struct {
 	AllowedOrigins []string      `group:"Doors" placeholder:"ORIGIN" help:"Origins of web pages that may use the gateway, beside --public-url and its own."`
 	TrustedProxies []network     `group:"Doors" placeholder:"CIDR" help:"Proxies whose X-Forwarded-For is believed, as networks or addresses."`
 	MaxConnections int           `group:"Doors" default:"16384" placeholder:"N" help:"HTTP connections at once, streams among them; further ones wait to be accepted."`
+	MaxHTTPBytes   size          `group:"Doors" name:"max-http-bytes" default:"512MiB" placeholder:"SIZE" help:"Memory that all HTTP requests and streams may hold together, in bodies, answers and frames under way; beyond it, of the address that holds most the oldest are cut."`
 	MaxNativeBytes size          `group:"Doors" default:"512MiB" placeholder:"SIZE" help:"Memory that all native connections may hold together, in calls and answers under way, those of --trusted-rpc-listen left out; beyond it, those that hold most are cut."`
 	ShutdownGrace  time.Duration `group:"Doors" default:"30s" help:"How long open requests and streams may take to end at a stop."`
 

@@ -38,6 +38,7 @@ type gatewayCommand struct {
 	AllowedOrigins    []string      `group:"Doors" placeholder:"ORIGIN" help:"Origins of web pages that may use the gateway, beside --public-url and its own."`
 	TrustedProxies    []network     `group:"Doors" placeholder:"CIDR" help:"Proxies whose X-Forwarded-For is believed, as networks or addresses."`
 	MaxConnections    int           `group:"Doors" default:"16384" placeholder:"N" help:"HTTP connections at once, streams among them; further ones wait to be accepted."`
+	MaxHTTPBytes      size          `group:"Doors" name:"max-http-bytes" default:"512MiB" placeholder:"SIZE" help:"Memory that all requests and streams may hold together, in bodies, answers and frames under way; beyond it, of the address that holds most the oldest are cut."`
 	ShutdownGrace     time.Duration `group:"Doors" default:"30s" help:"How long open requests and streams may take to end at a stop."`
 
 	Announce string     `group:"Operation" placeholder:"FILE" help:"Keep the gateway's address in this file (JSON) while it serves."`
@@ -75,7 +76,7 @@ func (c *gatewayCommand) doors() *config {
 	return &config{
 		HTTPListen: c.HTTPListen, TLSCert: c.TLSCert, TLSKey: c.TLSKey, InsecurePlaintext: c.InsecurePlaintext,
 		PublicURL: c.PublicURL, AllowedOrigins: c.AllowedOrigins, MaxConnections: c.MaxConnections,
-		OpsListen: c.OpsListen,
+		OpsListen: c.OpsListen, MaxHTTPBytes: c.MaxHTTPBytes,
 	}
 }
 
@@ -87,7 +88,7 @@ func (c *gatewayCommand) validate() error {
 	case c.ShutdownGrace < 0 || c.ShutdownGrace > time.Hour:
 		return errors.New("--shutdown-grace is from 0s to 1h")
 	}
-	return errors.Join(d.validateDoors(), d.validateOrigins())
+	return errors.Join(d.validateDoors(), d.validateOrigins(), d.validateMemory())
 }
 
 func (c *gatewayCommand) serve(ctx context.Context, node *noderpc.GatewayNode, doors *doors, log *slog.Logger) error {
@@ -96,6 +97,7 @@ func (c *gatewayCommand) serve(ctx context.Context, node *noderpc.GatewayNode, d
 		PublicURL:      doors.publicURL + doors.below,
 		AllowedOrigins: c.AllowedOrigins,
 		TrustedProxies: prefixes(c.TrustedProxies),
+		MaxHeld:        int64(c.MaxHTTPBytes),
 		Log:            log,
 		Ready: func(ctx context.Context) error {
 			ctx, cancel := context.WithTimeout(ctx, readyWithin)

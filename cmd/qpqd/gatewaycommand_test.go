@@ -58,6 +58,7 @@ func TestAGatewaysFileRefusesWhatIsNoSettingOfAGateway(t *testing.T) {
 		"a node's":     "node: unix:/s\ndata-dir: x\n",
 		"misspelled":   "node: unix:/s\nallowed-origin: [https://a.example]\n",
 		"itself":       "node: unix:/s\nconfig: other.yaml\n",
+		"no room":      "node: unix:/s\nmax-http-bytes: 1MiB\n",
 		"no node":      "log-level: info\n",
 		"another kind": "node: unix:/s\nmax-connections: many\n",
 	} {

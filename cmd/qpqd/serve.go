@@ -88,6 +88,7 @@ func (n *node) start(ctx context.Context, stderr io.Writer) (err error) {
 		PublicURL:      n.doors.publicURL + n.doors.below,
 		AllowedOrigins: n.cfg.AllowedOrigins,
 		TrustedProxies: prefixes(n.cfg.TrustedProxies),
+		MaxHeld:        int64(n.cfg.MaxHTTPBytes),
 		Ready:          n.ready,
 		MaxPayload:     int(n.cfg.MaxPayload),
 		Log:            n.log,

@@ -17,12 +17,13 @@ import (
 const (
 	maxTokenTTL      = 24 * time.Hour
 	leastNativeBytes = 64 << 20
+	leastHTTPBytes   = 64 << 20
 )
 
 // validate checks the whole configuration, and tells the first fault in a sentence
 // that names its flags. It touches no file: what cannot be opened fails at start.
 func (c *config) validate() error {
-	for _, check := range []func() error{c.validateDoors, c.validateOrigins, c.validateIssuers, c.validateStore, c.validateNumbers, c.validateTimes} {
+	for _, check := range []func() error{c.validateDoors, c.validateOrigins, c.validateIssuers, c.validateStore, c.validateMemory, c.validateNumbers, c.validateTimes} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -137,6 +138,13 @@ func (c *config) validateStore() error {
 			return fmt.Errorf("%s: %w", flag, err)
 		}
 		_ = client.Close() // it was not used
+	}
+	return nil
+}
+
+func (c *config) validateMemory() error {
+	if c.MaxHTTPBytes < leastHTTPBytes {
+		return errors.New("--max-http-bytes is at least 64MiB: one client may ask for some of the largest pages at once")
 	}
 	return nil
 }

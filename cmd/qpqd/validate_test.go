@@ -41,6 +41,7 @@ func TestInvalidConfigurationsAreRefusedInOneLine(t *testing.T) {
 		{"HOST:PORT", "--trusted-rpc-listen=7421"},
 		{"--max-connections", "--max-connections=0"},
 		{"--max-native-bytes", "--max-native-bytes=1MiB"},
+		{"--max-http-bytes", "--max-http-bytes=1MiB"},
 		{"size", "--max-native-bytes=much"},
 		{"size", "--rate-bytes=fast"},
 		{"neither on nor off", "--legacy=maybe"},
