@@ -45,6 +45,18 @@ func parseAddress(text string) netip.Addr {
 	return addr.Unmap().WithZone("")
 }
 
+// unmapped spells networks of IPv4 that were written as ones of IPv6 (RFC 4291
+// section 2.5.5.2) as addresses are compared here: otherwise they would hold nobody.
+func unmapped(networks []netip.Prefix) (plain []netip.Prefix) {
+	for _, n := range networks {
+		if n.Addr().Is4In6() && n.Bits() >= 96 {
+			n = netip.PrefixFrom(n.Addr().Unmap(), n.Bits()-96)
+		}
+		plain = append(plain, n)
+	}
+	return plain
+}
+
 func isTrusted(addr netip.Addr, trusted []netip.Prefix) bool {
 	for _, prefix := range trusted {
 		if prefix.Contains(addr) {

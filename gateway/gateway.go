@@ -78,7 +78,7 @@ func New(c Config) (*Gateway, error) {
 		return nil, err
 	}
 	g := &Gateway{
-		node: c.Node, origins: allowed, proxies: c.TrustedProxies,
+		node: c.Node, origins: allowed, proxies: unmapped(c.TrustedProxies),
 		ready: c.Ready, maxPayload: c.MaxPayload, patience: c.Patience, log: c.Log,
 	}
 	if own, err := url.Parse(c.PublicURL); err == nil {

@@ -3,6 +3,8 @@ package gateway_test
 import (
 	"bytes"
 	"context"
+	"io"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -234,6 +236,8 @@ func TestFramesThatEndAStream(t *testing.T) {
 		{"a frame too large", func(s *socket) { // nobody reads it to its end
 			_ = s.conn.Write(context.Background(), websocket.MessageText, bytes.Repeat([]byte("x"), 17<<10))
 		}, websocket.StatusMessageTooBig, ""},
+		{"a frame too large, in pieces", func(s *socket) { pieces(s, strings.Repeat("x", 1<<10), 17) }, websocket.StatusMessageTooBig, ""},
+		{"two frames in pieces of one", func(s *socket) { pieces(s, `{"type":"pong"}`, 2) }, 4400, "invalid_argument: "},
 		{"too many frames", func(s *socket) {
 			for range 101 {
 				s.send(`{"type":"pong"}`)
@@ -256,6 +260,42 @@ func TestFramesThatEndAStream(t *testing.T) {
 			})
 		})
 	}
+}
+
+// pieces sends a message in fragments (RFC 6455 section 5.4), as far as it is taken.
+func pieces(s *socket, piece string, n int) {
+	w, err := s.conn.Writer(context.Background(), websocket.MessageText)
+	for range n {
+		if err == nil {
+			_, err = io.WriteString(w, piece)
+		}
+	}
+	if err == nil {
+		_ = w.Close()
+	}
+}
+
+func TestFramesMayComeInPieces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBubble(t, nil)
+		alice, bob, path := b.pair()
+		s := b.handshake(bob, "/v1/stream").open(t)
+		s.want("hello", "caught_up")
+		w, err := s.conn.Writer(t.Context(), websocket.MessageText)
+		for _, piece := range []string{`{"ty`, ``, `pe":"po`, `ng"}`} {
+			if err == nil {
+				_, err = io.WriteString(w, piece)
+			}
+		}
+		if err == nil {
+			err = w.Close()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		alice.put(path, []byte("x"))
+		s.want("channel", "message")
+	})
 }
 
 func TestAHundredFramesASecondAreFine(t *testing.T) {
