@@ -15,6 +15,10 @@
 // words for is refused here, as invalid_argument: the mode of before channels,
 // fetches that remove what they return, a stream's window other than the default.
 //
+// A server is trusted with messages, not with the process: its answers, lists, headers
+// and sentences are bounded, and so are the events of a stream that wait to be read,
+// after which one follows anew. A server that says nothing is given up after a while.
+//
 // HTTP has no sessions: Authenticate reads what the token says about itself, and
 // the node judges it with the first call.
 package gatewayclient
