@@ -95,6 +95,8 @@ test('a link leads to its operation, on a dark and narrow screen too', async () 
   const { page, complaints } = await open(options, '#/Streams/followChannel');
   await page.locator('#operations-Streams-followChannel .opblock-body', { hasText: 'Last-Event-ID' }).waitFor();
   assert.equal(await page.evaluate(() => document.documentElement.classList.contains('dark-mode')), true);
+  await page.setViewportSize({ width: 320, height: 640 });
+  assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 320, 'nothing sticks out');
   assert.deepEqual(complaints, []);
   await shot(page, 'dark');
   await page.context().close();
