@@ -12,7 +12,7 @@ const config = {
   base: './',
   publicDir: false,
   logLevel: 'error', // it warns that a fallback for old versions of Node has no place in a browser
-  resolve: { conditions: ['source', ...defaultClientConditions] }, // the client's sources, not what it is published as
+  resolve: { conditions: ['@quicproquo/source', ...defaultClientConditions] }, // the client's sources, not what it is published as
   build: {
     write: false,
     target: 'es2022',

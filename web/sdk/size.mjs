@@ -5,7 +5,7 @@ import { build } from 'vite';
 
 for (const [name, entry] of [['@quicproquo/client', 'src/index.ts'], ['@quicproquo/client/mls without ts-mls', 'src/mls/index.ts']]) {
   const { output: [{ code }] } = await build({
-    configFile: false, logLevel: 'error', resolve: { conditions: ['source'] },
+    configFile: false, logLevel: 'error', resolve: { conditions: ['@quicproquo/source'] },
     build: {
       write: false,
       rolldownOptions: {

@@ -11,8 +11,6 @@ import type { Line, Overview, Profile, Summary, Talk } from './model.js';
 import { clockOf, sentenceOf, standingOf } from './sentences.js';
 
 
-const held = 500; // entries of a conversation that a messenger has at hand
-
 export interface ChatOptions {
   readonly book: Book;
   readonly profile: Profile;
@@ -96,7 +94,7 @@ export class Chat {
     return {
       ...this.#summary(conversation), standing: this.#standing(conversation), open,
       lines: [...this.#past(conversation), ...open ? lines : linesLeftBy(lines)],
-      more: history?.more ?? conversation.entries.length >= held,
+      more: history?.more ?? conversation.hasEarlier,
     };
   }
 

@@ -1,4 +1,4 @@
-import type { Entry, Notice } from '@quicproquo/client/mls';
+import type { Entry, Message, Notice } from '@quicproquo/client/mls';
 import { unpack } from './envelope.js';
 import type { Line, TextLine } from './model.js';
 
@@ -36,7 +36,14 @@ export function entryOf(line: string): readonly [conversation: string, entry: st
 function lineOf(entry: Entry, id: string): Line {
   const at = entry.time.getTime();
   if (entry.kind === 'notice') return { kind: 'notice', id, at, sort: entry.notice, text: sentenceOf(entry) };
-  return { kind: 'text', id, at, mine: entry.direction === 'out', text: unpack(entry.text).text, delivery: entry.delivery };
+  return { kind: 'text', id, at, mine: entry.direction === 'out', text: textOf(entry), delivery: entry.delivery };
+}
+
+/** What is too large to show is shown as far as the messenger has it at hand. */
+function textOf({ text, size, bytes }: Message): string {
+  if (size === bytes.length) return unpack(text).text;
+  const beginning = unpack(text && `${text}"}`).text; // of an envelope that was cut within its text
+  return `${beginning}… (too large to show whole: ${Math.ceil(size / 1024)} KB)`;
 }
 
 function sentenceOf({ notice, from, seq }: Notice): string {

@@ -90,7 +90,7 @@ export class Channel implements ChannelView {
   }
 
   /** Sends 1 byte to 5 MiB; resolves once they are stored durably. */
-  send(payload: Uint8Array<ArrayBuffer>, options: SendOptions = {}): Promise<Receipt> {
+  send(payload: Uint8Array, options: SendOptions = {}): Promise<Receipt> {
     return this.#client.send(this.id, payload, options);
   }
 

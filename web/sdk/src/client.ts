@@ -61,7 +61,7 @@ export interface ClaimOptions {
   /** The cipher suites that are wanted, in any order. Default: any. */
   readonly suites?: readonly number[] | undefined;
   /** 1 to 64 bytes; a retry by the same id gets the same package for 10 minutes. Default: random. */
-  readonly claimId?: Uint8Array<ArrayBuffer> | undefined;
+  readonly claimId?: Uint8Array | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -84,7 +84,7 @@ export class Client {
   readonly #life = new AbortController();
 
   constructor(options: ClientOptions) {
-    const base = new URL(options.url);
+    const base = baseOf(options.url);
     const { identity, clock = systemClock } = options;
     const { signal } = this.#life;
     this.identity = identity;
@@ -140,13 +140,14 @@ export class Client {
   }
 
   /** Sends 1 byte to 5 MiB; resolves once they are stored durably. */
-  async send(channelId: string, payload: Uint8Array<ArrayBuffer>, options: SendOptions = {}): Promise<Receipt> {
+  async send(channelId: string, payload: Uint8Array, options: SendOptions = {}): Promise<Receipt> {
     const messageId = options.messageId ?? crypto.randomUUID();
     if (!messageIds.test(messageId)) throw new QuicproquoError('invalid_argument', 'a message id has 1 to 64 visible ASCII characters');
     const headers: Record<string, string> = { 'Idempotency-Key': `"${messageId}"` };
     if (options.ifHead !== undefined) headers['If-Match'] = `"${options.ifHead}"`;
     const path = `${channelPath(channelId)}/messages`;
-    const answer = await this.#rest.call({ method: 'POST', path, headers, bytes: payload }, options.signal);
+    const bytes = payload as Uint8Array<ArrayBuffer>; // memory that is shared is refused by the platform's fetch
+    const answer = await this.#rest.call({ method: 'POST', path, headers, bytes }, options.signal);
     const raw = object<Schemas['Receipt']>(answer);
     return { seq: count(raw.seq, 1), receivedAt: time(raw.received_at), duplicate: flag(raw.duplicate), messageId };
   }
@@ -205,23 +206,38 @@ export class Client {
     return this.#feed.onState(listener);
   }
 
-  /** Ends the token everywhere, and closes. */
+  /** Closes, and ends the token everywhere. */
   async logout(): Promise<void> {
+    await this.#settle(); // first, for a stream that its token's end breaks would bring a new one
     try {
       await this.#rest.once({ method: 'DELETE', path: '/v1/auth/token' });
     } finally {
-      await this.close();
+      this.#life.abort();
     }
   }
 
   /** Ends all loops, without an error, once what they acknowledged is settled. The token expires by itself. */
   async close(): Promise<void> {
+    await this.#settle();
+    this.#life.abort();
+  }
+
+  async #settle(): Promise<void> {
     this.#feed.close();
     const scope = new Scope();
     await Promise.race([this.#feed.acks.settle(), sleep(this.#clock, patience, scope.signal)]);
     scope.abort();
-    this.#life.abort();
   }
+}
+
+/** Where a node is. Any other scheme would only ever look like a node that is away. */
+function baseOf(url: string): URL {
+  const base = URL.canParse(url) ? new URL(url) : undefined;
+  if (base?.protocol !== 'https:' && base?.protocol !== 'http:') {
+    throw new QuicproquoError('invalid_argument', `the url of a node begins with https:// or http://, not as ${url}`);
+  }
+  base.search = base.hash = '';
+  return base;
 }
 
 /** The ways of a stream, the best first. A proof of possession cannot go with a WebSocket, which takes no headers. */

@@ -3,6 +3,7 @@ import { Scope, sleep } from './clock.js';
 import type { Clock } from './clock.js';
 import type { Ending } from './ending.js';
 import { QuicproquoError } from './errors.js';
+import type { Code } from './errors.js';
 import type { ServerEvent, Via } from './events.js';
 import type { ClientFrame, Frame } from './frames.js';
 import type { Tokens } from './tokens.js';
@@ -81,10 +82,11 @@ export class Connection {
       case 'draining': this.retryAfterMs = frame.retryAfterMs; return undefined;
       case 'error': return this.#to.acks.refuse();
       case 'token_expiring':
-        if (this.#tokens.renewIn() !== undefined) return undefined; // it is known, and seen to
-        this.#tokens.discard(this.token);
-        return void this.#renew();
-      case 'message': this.window.deliver(frame.channelId, frame.seq, frame.payload.length); break;
+        return this.#expires();
+      case 'message':
+        this.window.deliver(frame.channelId, frame.seq, frame.payload.length);
+        if (this.window.overrun) return this.#refuse('again', 'internal', 'the node delivers more than it may');
+        break;
       case 'gap': this.window.deliver(frame.channelId, frame.to, undefined); break;
       case 'acked':
         this.window.acked(frame.channelId, frame.through);
@@ -96,10 +98,7 @@ export class Connection {
   /** The node tells whose stream it took it for: another's would be a grave mistake of somebody. */
   #greet(identity: string): void {
     if (identity !== this.#address) {
-      const error = new QuicproquoError('permission_denied', 'the token belongs to another identity');
-      this.refused = { then: 'over', error };
-      this.#scope?.abort();
-      return;
+      return this.#refuse('over', 'permission_denied', 'the token belongs to another identity');
     }
     if (this.#openedAt !== undefined) return; // once is enough
     this.#openedAt = this.#clock.now();
@@ -107,6 +106,18 @@ export class Connection {
     if (!this.#send) return; // a stream of events ends with its token, and begins again
     this.#to.acks.attach({ send: this.#send, delivered: (channelId) => this.window.delivered(channelId) });
     void this.#keepRenewed();
+  }
+
+  #refuse(then: Ending['then'], code: Code, detail: string): void {
+    this.refused = { then, error: new QuicproquoError(code, detail) };
+    this.#scope?.abort();
+  }
+
+  /** The node says that the token ends soon. The timer that sees to that is late in pages that nobody looks at. */
+  #expires(): void {
+    const left = this.#tokens.renewIn();
+    if (left === undefined) this.#tokens.discard(this.token);
+    if (!left) void this.#renew();
   }
 
   /** Renews the token in band, as often as it takes. */

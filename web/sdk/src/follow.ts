@@ -7,6 +7,7 @@ import { QuicproquoError } from './errors.js';
 import type { Code } from './errors.js';
 import type { Gap, Message, ServerEvent } from './events.js';
 import type { Feed } from './feed.js';
+import { leavable } from './leaving.js';
 import type { Rest } from './rest.js';
 import type { Seat } from './seat.js';
 
@@ -21,6 +22,8 @@ export interface FollowOptions {
   readonly ack?: AckMode | undefined;
 }
 
+type OnLeave = (leave: () => void) => void;
+
 /** The loops over a client's stream. */
 export class Follower {
   readonly #feed: Feed;
@@ -33,16 +36,26 @@ export class Follower {
     this.#clock = clock;
   }
 
-  async *events(options: FollowOptions): AsyncGenerator<ServerEvent, void, undefined> {
+  events(options: FollowOptions): AsyncIterable<ServerEvent> {
+    return leavable((onLeave) => this.#events(options, onLeave));
+  }
+
+  messages(channelId: string, options: FollowOptions): AsyncIterable<Message | Gap> {
+    return leavable((onLeave) => this.#messages(channelId, options, onLeave));
+  }
+
+  async *#events(options: FollowOptions, onLeave: OnLeave): AsyncGenerator<ServerEvent, void, undefined> {
     const late = this.#feed.underWay;
-    yield* this.#seated(undefined, options, (seat) => late ? this.#everything(seat) : nothing());
+    yield* this.#seated(undefined, options, onLeave, (seat) => late ? this.#everything(seat) : nothing());
   }
 
   /** A channel's stream begins with a request, which tells whether it is the caller's, and what is missing of it. */
-  async *messages(channelId: string, options: FollowOptions): AsyncGenerator<Message | Gap, void, undefined> {
+  async *#messages(
+    channelId: string, options: FollowOptions, onLeave: OnLeave,
+  ): AsyncGenerator<Message | Gap, void, undefined> {
     const { after } = options;
     const late = this.#feed.underWay;
-    const events = this.#seated(channelId, options, (seat) => this.#queue(seat, channelId, after, late));
+    const events = this.#seated(channelId, options, onLeave, (seat) => this.#queue(seat, channelId, after, late));
     for await (const event of events) {
       if (event.type === 'message' || event.type === 'gap') yield event;
     }
@@ -50,13 +63,14 @@ export class Follower {
 
   /** What waits already, then what comes. An event is finished when the loop's body asks for the next. */
   async *#seated(
-    channelId: string | undefined, { after, signal, ack = 'auto' }: FollowOptions,
+    channelId: string | undefined, { after, signal, ack = 'auto' }: FollowOptions, onLeave: OnLeave,
     backlog: (seat: Seat) => AsyncIterable<ServerEvent>,
   ): AsyncGenerator<ServerEvent, void, undefined> {
     if (signal?.aborted) return;
     const seat = this.#feed.join({ channelId, after, ack });
     const leave = (): void => this.#feed.leave(seat);
     signal?.addEventListener('abort', leave);
+    onLeave(leave);
     try {
       for await (const event of backlog(seat)) {
         if (seat.ended) return;

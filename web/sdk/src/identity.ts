@@ -1,6 +1,7 @@
 import { encodeBase64url } from './base64url.js';
 import { IndexedDBIdentityStore, MemoryIdentityStore } from './identitystore.js';
 import type { Algorithm, IdentityStore, StoredIdentity } from './identitystore.js';
+import type { Key } from './platform.js';
 
 /** Where an identity is kept. */
 export interface IdentityOptions {
@@ -25,7 +26,7 @@ export class Identity {
   readonly publicKey: Uint8Array<ArrayBuffer>;
   /** The public key in base64url: what one gives to others. */
   readonly address: string;
-  readonly privateKey: CryptoKey;
+  readonly privateKey: Key;
 
   private constructor(kept: StoredIdentity) {
     this.algorithm = kept.algorithm;

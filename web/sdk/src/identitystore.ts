@@ -1,4 +1,5 @@
 import { QuicproquoError } from './errors.js';
+import type { Databases, Key } from './platform.js';
 
 /** The signature algorithms that an identity may have. */
 export type Algorithm = 'Ed25519' | 'P-256';
@@ -7,7 +8,7 @@ export type Algorithm = 'Ed25519' | 'P-256';
 export interface StoredIdentity {
   readonly algorithm: Algorithm;
   readonly publicKey: Uint8Array<ArrayBuffer>;
-  readonly privateKey: CryptoKey;
+  readonly privateKey: Key;
 }
 
 /** Where identities are kept, by name. */
@@ -48,7 +49,7 @@ export class IndexedDBIdentityStore implements IdentityStore {
   readonly #database: string;
   readonly #factory: IDBFactory;
 
-  constructor(options: { database?: string; factory?: IDBFactory } = {}) {
+  constructor(options: { database?: string; factory?: Databases } = {}) {
     this.#database = options.database ?? 'quicproquo-identities';
     this.#factory = options.factory ?? indexedDB;
   }

@@ -5,6 +5,7 @@ import type { Clock } from './clock.js';
 import { endingOf } from './ending.js';
 import type { Ending } from './ending.js';
 import { asError } from './errors.js';
+import { unreadable } from './fields.js';
 import type { Rest } from './rest.js';
 import type { Line, Transport } from './transport.js';
 
@@ -12,6 +13,7 @@ const shortest = 1_000; // milliseconds between rounds; twice as long after each
 const longest = 5_000; // how late a message of a channel may come that was silent
 const stockEvery = 60_000; // milliseconds between looks at the key packages
 const lowStock = 25;
+const mostChannels = 1 << 16;
 
 /** Events by requests alone: for where no answer passes that does not end. */
 export class PollTransport implements Transport {
@@ -81,6 +83,7 @@ class Round {
     do {
       const page = readChannels(await this.#rest.once(listChannels({ cursor }), this.#line.signal));
       views.push(...page.channels);
+      if (views.length > mostChannels) throw unreadable('no identity has so many channels');
       cursor = page.next;
     } while (cursor !== undefined);
     return views;

@@ -3,6 +3,9 @@ const mostMessages = 128;
 const mostBytes = 16 * 1024 * 1024;
 const quarter = 4;
 
+/** What is counted at most: far more than a node delivers that keeps to the above. */
+const mostCounted = 1 << 14;
+
 /** Counts what one connection delivered and nobody acknowledged yet: the node stops there. */
 export class Window {
   readonly #channels = new Map<string, Queue>();
@@ -13,6 +16,11 @@ export class Window {
   /** The highest seq that was delivered of a channel, which is as far as may be acknowledged on this connection. */
   delivered(channelId: string): number {
     return this.#channels.get(channelId)?.delivered ?? 0;
+  }
+
+  /** Whether the node does not stop. */
+  get overrun(): boolean {
+    return this.#all.messages > mostCounted;
   }
 
   /** A message was delivered, or a gap, which weighs nothing. */

@@ -1,6 +1,12 @@
 import { expect, test } from 'vitest';
-import { encodeBase64url } from '@quicproquo/client';
+import { Client, encodeBase64url, systemClock } from '@quicproquo/client';
+import type { ServerEvent } from '@quicproquo/client';
+import { Acks } from '../src/acks.js';
+import { Scope } from '../src/clock.js';
+import { Connection } from '../src/connection.js';
+import type { Rest } from '../src/rest.js';
 import { Seat } from '../src/seat.js';
+import { BroughtTokens } from '../src/tokens.js';
 import { ManualClock, settled } from './manual.js';
 import { channel, hello, message, Peer } from './peer.js';
 import { state, take, utf8 } from './people.js';
@@ -110,6 +116,49 @@ test('however often a node says hello, the token is renewed by one timer', async
   await reading;
 });
 
+test('a token that ends is renewed on the node’s word where the timer is late, as in a page that nobody looks at', async () => {
+  const peer = await Peer.start();
+  const clock = new class extends ManualClock {
+    late = 0;
+    override now(): number { return super.now() + this.late; }
+  }(0.5);
+  const part = (value: object): string => encodeBase64url(utf8(JSON.stringify(value)));
+  const tokens = ['one', 'two'].map((last) => `${part({})}.${part({ iat: 0, exp: 900 })}.${last}`);
+  const client = await peer.client({ clock, token: () => Promise.resolve(tokens.shift() ?? 'no more') });
+  const [, second] = tokens;
+  const reading = take(client.events(), 1);
+  const call = await peer.call();
+  call.say(hello(client), { type: 'token_expiring' }, { type: 'ping' });
+  await expect.poll(() => call.heard).toEqual([{ type: 'pong' }]);
+  clock.late = 845_000;
+  call.say({ type: 'token_expiring' });
+  await expect.poll(() => call.heard).toEqual([{ type: 'pong' }, { type: 'auth', token: second }]);
+  call.say({ type: 'caught_up' });
+  await reading;
+});
+
+test.each([
+  ['events', (client: Client) => client.events()], ['messages', (client: Client) => client.messages(channel)],
+])('a loop over %s that is left while it waits ends at once', async (_, begin) => {
+  const peer = await Peer.start();
+  const client = await peer.client({ fetch: () => json(page([])) });
+  const events = begin(client);
+  const left = events[Symbol.asyncIterator]();
+  const waiting = left.next();
+  (await peer.call()).say(hello(client));
+  await state(client, 'open');
+  expect(await left.return?.()).toEqual({ done: true, value: undefined });
+  expect(await waiting).toEqual({ done: true, value: undefined });
+  expect(client.state).toEqual({ status: 'idle' });
+  // What is iterated again is another loop.
+  const again = events[Symbol.asyncIterator]();
+  const next = again.next();
+  (await peer.call()).say(hello(client), message(1));
+  expect(await next).toMatchObject({ done: false, value: { seq: 1 } });
+  await expect(again.throw?.(new Error('enough'))).rejects.toThrow('enough');
+  expect(client.state).toEqual({ status: 'idle' });
+});
+
 test('what a loop skips by after is not acknowledged for it', async () => {
   const peer = await Peer.start();
   const asked: string[] = [];
@@ -125,6 +174,42 @@ test('what a loop skips by after is not acknowledged for it', async () => {
   call.say(message(6));
   expect(await reading).toMatchObject([{ seq: 6 }]);
   expect([asked, call.heard]).toEqual([['GET'], [{ type: 'pong' }]]);
+});
+
+test('a node that never stops to deliver is left, and come back to', async () => {
+  const peer = await Peer.start();
+  const { identity } = await peer.client();
+  const told: string[] = [];
+  const audience = { acks: new Acks({} as Rest, systemClock, new AbortController().signal, () => undefined), opened: () => undefined,
+    dispatch: (event: ServerEvent) => told.push(event.type) };
+  const tokens = new BroughtTokens(systemClock, () => Promise.resolve('token'));
+  const connection = new Connection(audience, identity.address, 'sse', tokens, systemClock);
+  const line = connection.line('token', new Scope());
+  line.receive({ type: 'hello', identity: identity.address, pingMs: 25_000 });
+  const [receivedAt, payload] = [new Date(0), new Uint8Array(1)];
+  for (let seq = 1; seq <= 20_000; seq++) line.receive({ type: 'message', channelId: channel, seq, receivedAt, payload });
+  expect(line.signal.aborted).toBe(true);
+  expect(connection.refused).toMatchObject({ then: 'again', error: { code: 'internal' } });
+  expect(told.length).toBeLessThan(17_000);
+});
+
+test('a node with channels without end is given up for a while', async () => {
+  const peer = await Peer.start();
+  const view = { channel_id: channel, peer: 'A'.repeat(43), created_at: '2026-11-23T09:15:00Z', head: 0, acked: 0, unread: 0 };
+  const endless = JSON.stringify({ channels: Array(9000).fill(view), next_cursor: 'more' });
+  const client = await peer.client({ WebSocket: null, fetch: (input) => Promise.resolve(String(input).includes('/v1/stream')
+    ? new Response('not here', { status: 404 })
+    : new Response(endless, { headers: { 'Content-Type': 'application/json' } })) });
+  const reading = take(client.events(), 1);
+  expect((await state(client, 'retrying')).error).toMatchObject({ code: 'internal' });
+  await client.close();
+  expect(await reading).toEqual([]);
+});
+
+test.each(['node.example', 'ws://node.example', 'file:///etc', ''])('a client of %j is refused at once', async (url) => {
+  const peer = await Peer.start();
+  const { identity } = await peer.client();
+  expect(() => new Client({ url, identity })).toThrow(expect.objectContaining({ code: 'invalid_argument' }));
 });
 
 test('a node that sends more than a loop can hold ends it', async () => {

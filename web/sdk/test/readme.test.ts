@@ -89,6 +89,17 @@ test('types are found as bundlers look for them', async () => {
   await promisify(execFile)(process.execPath, [tsc, '-p', fileURLToPath(new URL('tsconfig.bundler.json', work))]);
 });
 
+test('types are whole in the strictest program of Node, which knows no browser and no ts-mls', async () => {
+  writeFileSync(new URL('tsconfig.node.json', work), JSON.stringify({
+    extends: './tsconfig.json',
+    compilerOptions: { noEmit: true, lib: ['ES2022'], skipLibCheck: false },
+    include: ['snippet0.ts', `${snippets.at(-1)?.name}.ts`],
+  }));
+  const tsc = fileURLToPath(new URL('../node_modules/typescript/bin/tsc', sdk));
+  await promisify(execFile)(process.execPath, [tsc, '-p', fileURLToPath(new URL('tsconfig.node.json', work))])
+    .catch((failure: { stdout: string }) => { throw new Error(failure.stdout); });
+});
+
 test('the README has snippets', () => {
   expect(snippets.map(({ title }) => title)).toContain('Start');
 });

@@ -1,3 +1,5 @@
+import { leavable } from '../leaving.js';
+
 /** Tells listeners and loops. A loop that is slow is told of each key once, so it holds no more than there are keys. */
 export class Broadcast<T> {
   readonly #listeners = new Set<(event: T) => void>();
@@ -32,10 +34,19 @@ export class Broadcast<T> {
     return () => { this.#listeners.delete(own); };
   }
 
-  async *events(signal?: AbortSignal): AsyncGenerator<T, void, undefined> {
+  events(signal?: AbortSignal): AsyncIterable<T> {
+    return leavable((onLeave) => this.#events(signal, onLeave));
+  }
+
+  async *#events(signal: AbortSignal | undefined, onLeave: (leave: () => void) => void): AsyncGenerator<T, void, undefined> {
     const unread = new Map<unknown, T>();
     let wake = (): void => {};
     const ending = (): void => wake();
+    let left = false;
+    onLeave(() => {
+      left = true;
+      wake();
+    });
     const unsubscribe = this.subscribe((event) => {
       unread.set(this.#keyOf(event), event);
       wake();
@@ -43,7 +54,7 @@ export class Broadcast<T> {
     this.#endings.add(ending);
     signal?.addEventListener('abort', ending);
     try {
-      while (!signal?.aborted) {
+      while (!signal?.aborted && !left) {
         for (const [key, event] of unread) {
           unread.delete(key);
           yield event;

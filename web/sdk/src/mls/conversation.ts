@@ -16,7 +16,7 @@ export class Conversation {
   readonly safetyNumber: string;
   readonly #engine: Engine;
 
-  /** Conversations come from a Messenger. */
+  /** Conversations come from a Messenger. @internal */
   constructor(id: string, peer: string, safetyNumber: string, engine: Engine) {
     this.id = id;
     this.peer = peer;
@@ -29,8 +29,14 @@ export class Conversation {
   /** Why something waits; undefined if nothing does, or if it was not tried yet. */
   get problem(): Problem | undefined { return this.#engine.problem; }
 
-  /** The latest entries, 500 at most, and all that are queued. The same array until something changes. */
+  /**
+   * The latest entries, 500 and 4 MiB at most, and all that are queued. The same array until something changes; an
+   * entry that has not changed is the same object.
+   */
   get entries(): readonly Entry[] { return this.#engine.transcript.entries; }
+
+  /** Whether entries are kept that come before `entries`; `earlier` reads them. */
+  get hasEarlier(): boolean { return this.#engine.transcript.hasEarlier; }
 
   /** Messages of the peer since `markRead`, as far as they are in `entries`. */
   get unread(): number { return this.#engine.transcript.unread; }
@@ -45,7 +51,7 @@ export class Conversation {
    * Queues a message; resolves once it is kept durably here. It is sent as soon as that is possible, after all that
    * was queued before it, also by a later messenger of this profile. Text goes as UTF-8.
    */
-  async send(content: string | Uint8Array<ArrayBuffer>): Promise<Message> {
+  async send(content: string | Uint8Array): Promise<Message> {
     const bytes = typeof content === 'string' ? new TextEncoder().encode(content) : new Uint8Array(content);
     if (bytes.length === 0 || bytes.length > contentLimit) {
       throw new MessengerError('invalid_argument', `a message has 1 to ${contentLimit} bytes, not ${bytes.length}`);
@@ -58,6 +64,9 @@ export class Conversation {
 
   /** Entries before a seq, for scrolling back: at most `limit`, in order. */
   earlier(before: number, limit = 100): Promise<Entry[]> { return this.#engine.transcript.earlier(before, limit); }
+
+  /** A message whole, where its `bytes` are fewer than its `size`; undefined if it is not kept any more. */
+  content(message: Message): Promise<Uint8Array<ArrayBuffer> | undefined> { return this.#engine.transcript.content(message); }
 
   /** All that came until now was read. */
   markRead(): Promise<void> { return this.#engine.markRead(); }

@@ -15,6 +15,9 @@ import type { Transcript } from './transcript.js';
 import type { ConversationState } from './types.js';
 import { Waiters, pauseAfter } from './waiting.js';
 
+/** So many items may wait: what a node's window lets it deliver of one channel. */
+const inboxLimit = 32;
+
 /**
  * Drives one conversation. One step runs at a time, and a step writes before it sends or acknowledges, and changes
  * what is in memory only when that is written: after a crash at any point the next engine goes on from the record.
@@ -29,8 +32,10 @@ export class Engine {
   readonly #acks: Acknowledger;
   readonly #steps = new Loop(() => this.#run());
   readonly #emptied = new Waiters();
-  /** Unhandled, in order; bounded by the stream's window. */
+  /** Unhandled, in order. */
   readonly #inbox: Item[] = [];
+  /** Those who deliver while it is full. */
+  readonly #room = new Waiters();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #failures = 0;
   #problem: QuicproquoError | undefined;
@@ -53,10 +58,11 @@ export class Engine {
   get epoch(): number | undefined { return this.#ledger.standing.group?.epoch; }
   get problem(): QuicproquoError | undefined { return this.#problem; }
 
-  /** Something came from the node. */
-  deliver(item: Item): void {
+  /** Something came from the node. Resolves when there is room for more. */
+  async deliver(item: Item): Promise<void> {
     this.#inbox.push(item);
     this.wake();
+    while (this.#inbox.length > inboxLimit && !this.#desk.signal.aborted) await this.#room.add();
   }
 
   /** There may be something to do, or a reason to try again at once. */
@@ -100,6 +106,7 @@ export class Engine {
   /** After the messenger's signal has aborted: resolves when no step runs any more. */
   async stopped(): Promise<void> {
     clearTimeout(this.#timer);
+    this.#room.resolve();
     await Promise.all([this.#steps.idle(), this.#acks.stopped(), this.#outbox.idle()]);
     this.#giveUp('the messenger was closed');
   }
@@ -147,13 +154,14 @@ export class Engine {
   async #receiveFirst(item: Item): Promise<void> {
     await this.#receive(item);
     this.#inbox.shift();
+    this.#room.resolve();
   }
 
   async #receive(item: Item): Promise<void> {
     const before = this.#ledger.standing;
     if (item.seq <= before.received) return this.#acks.repeated(item.seq);
     const { standing, entry, updates } = await this.#receiver.receive(before, item);
-    await this.#ledger.put(standing, ...updates);
+    await this.#ledger.put(standing, ...updates, ...(entry ? await this.transcript.keep(entry) : []));
     if (entry) this.transcript.add(entry);
     if (standing.group?.id !== before.group?.id) this.#succession.regrouped.resolve();
     this.#ledger.changed();

@@ -102,6 +102,7 @@ export class Mls {
       ratchetTreeExtension: true, extraProposals: [{ proposalType: 'add', add: { keyPackage } }],
     });
     if (!welcome) throw new Error('a commit that adds made no Welcome');
+    checkMembers(newState, members);
     const message = encodeMlsMessage({ version: 'mls10', wireformat: 'mls_welcome', welcome });
     return { group: new Group(newState, members, this.#suite), welcome: bytes(message) };
   }
@@ -188,6 +189,11 @@ export class Group {
     if (message.contentType !== 'application' && Number(message.epoch) < this.epoch) return { kind: 'ignored', group: this };
     const watched = watch(this.#members);
     const own = this.#state.privatePath.leafIndex;
+    // The peer knows this side's message keys, too, and could hand back what was said here as if it came from there.
+    const verify = (key: Uint8Array, ...signed: [message: Uint8Array, signature: Uint8Array]): Promise<boolean> => {
+      if (equal(key, this.#members.own)) watched.refuse('a message in one’s own name');
+      return this.#suite.signature.verify(key, ...signed);
+    };
     try {
       const result = await processMessage(
         { wireformat: 'mls_private_message', privateMessage: message },
@@ -198,7 +204,7 @@ export class Group {
           if (incoming.proposals.length > 0) watched.refuse('a commit that does more than renew keys');
           return watched.refusal ? 'reject' : 'accept';
         },
-        this.#suite,
+        { ...this.#suite, signature: { ...this.#suite.signature, verify } },
       );
       if (watched.refusal) throw watched.refusal;
       if (result.kind === 'applicationMessage') {

@@ -1,3 +1,4 @@
+import type { Databases, Key } from '../platform.js';
 import { generateStoreKey } from './store.js';
 import type { Change, Range, Store } from './store.js';
 
@@ -8,12 +9,12 @@ export class IndexedDBStore implements Store {
   /** Opened by the first use. */
   #database: Promise<IDBDatabase> | undefined;
 
-  constructor(options: { readonly database?: string; readonly factory?: IDBFactory } = {}) {
+  constructor(options: { readonly database?: string; readonly factory?: Databases } = {}) {
     this.#name = options.database ?? 'quicproquo-mls';
     this.#factory = options.factory ?? indexedDB;
   }
 
-  async key(): Promise<CryptoKey> {
+  async key(): Promise<Key> {
     const kept = await this.#run('keys', 'readonly', (keys) => keys.get('records') as IDBRequest<CryptoKey | undefined>);
     if (kept) return kept;
     // Of two that come here at once, the second add fails, and its caller reads what the first one kept.
@@ -28,21 +29,22 @@ export class IndexedDBStore implements Store {
     return this.#run('records', 'readonly', (records) => records.get(key) as IDBRequest<Uint8Array<ArrayBuffer> | undefined>);
   }
 
-  async list({ prefix, before, last }: Range): Promise<[string, Uint8Array<ArrayBuffer>][]> {
+  async list({ prefix, before, last, first }: Range): Promise<[string, Uint8Array<ArrayBuffer>][]> {
     const end = before ?? `${prefix}\uffff`;
     if (end <= prefix) return [];
+    const most = first ?? last;
     const found: [string, Uint8Array<ArrayBuffer>][] = [];
     await this.#run('records', 'readonly', (records) => {
-      const request = records.openCursor(IDBKeyRange.bound(prefix, end, false, true), 'prev');
+      const request = records.openCursor(IDBKeyRange.bound(prefix, end, false, true), first === undefined ? 'prev' : 'next');
       request.onsuccess = () => {
         const cursor = request.result;
         if (!cursor) return;
         found.push([cursor.key as string, cursor.value as Uint8Array<ArrayBuffer>]);
-        if (last === undefined || found.length < last) cursor.continue();
+        if (most === undefined || found.length < most) cursor.continue();
       };
       return request;
     });
-    return found.reverse();
+    return first === undefined ? found.reverse() : found;
   }
 
   async write(changes: readonly Change[]): Promise<void> {

@@ -11,6 +11,8 @@ export interface Desk {
   readonly mls: Mls;
   readonly vault: Vault;
   readonly heal: boolean;
+  /** Bytes of each conversation's past that are kept. */
+  readonly history: number;
   /** Aborts when the messenger closes. */
   readonly signal: AbortSignal;
   changed(id: string): void;

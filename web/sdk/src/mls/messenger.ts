@@ -42,6 +42,8 @@ export interface MessengerOptions {
   readonly keyPackages?: number | undefined;
   /** Whether a broken group is replaced by itself. Default: true. */
   readonly heal?: boolean | undefined;
+  /** How many bytes of each conversation's past are kept; the oldest entries go first. Default: 256 MiB. */
+  readonly history?: number | undefined;
 }
 
 /** End-to-end encrypted conversations of an identity, kept in a store. */
@@ -72,6 +74,7 @@ export class Messenger {
       mls,
       vault,
       heal: options.heal ?? true,
+      history: options.history ?? 256 * 1024 * 1024,
       signal: this.#ending.signal,
       changed: (id) => this.#changed(id),
       failed: (error) => void this.#end(error instanceof Error ? error : new Error(String(error))),
@@ -165,7 +168,7 @@ export class Messenger {
   /** Puts a conversation that is written to work. */
   async #open(standing: Standing): Promise<Engine> {
     const { id, peer } = standing;
-    const engine = new Engine(this.#desk, keyOf(peer), standing, await Transcript.open(id, this.#desk.vault));
+    const engine = new Engine(this.#desk, keyOf(peer), standing, await Transcript.open(id, this.#desk.vault, this.#desk.history));
     const digits = await safetyNumber(this.#identity.publicKey, keyOf(peer));
     this.#engines.set(id, engine);
     this.#conversations.set(id, new Conversation(id, peer, digits, engine));
@@ -224,7 +227,7 @@ export class Messenger {
     for (let failures = 0; !this.#ending.signal.aborted; failures++) {
       try {
         const engine = await this.#engineOf(id, () => this.#desk.client.channel(id));
-        return engine.deliver(item);
+        return await engine.deliver(item);
       } catch (error) {
         if (!(error instanceof QuicproquoError)) throw error;
         if (error.code === 'channel_not_found') return;

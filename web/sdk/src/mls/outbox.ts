@@ -2,13 +2,14 @@ import { QuicproquoError } from '../errors.js';
 import { MessengerError } from './errors.js';
 import type { Group } from './group.js';
 import type { Desk, Ledger } from './ledger.js';
-import { entryKey, outboxKey } from './records.js';
+import { outboxKey } from './records.js';
 import type { OutboxRecord } from './records.js';
 import type { Transcript } from './transcript.js';
 import { randomId } from './waiting.js';
 
-/** So many messages may wait. */
+/** So many messages may wait, and so many bytes of them. */
 const queueLimit = 1000;
+const queueBytes = 64 * 1024 * 1024;
 
 /** What the node will not take at any later time either. */
 const hopeless = ['payload_too_large', 'invalid_argument', 'permission_denied', 'message_id_reused'];
@@ -41,7 +42,7 @@ export class Outbox {
 
   add(content: Uint8Array<ArrayBuffer>): Promise<OutboxRecord> {
     return this.#after(async () => {
-      if (this.#transcript.queue.length >= queueLimit) throw new MessengerError('outbox_full', `${queueLimit} messages wait`);
+      this.#checkRoomFor(content.length);
       const record = { place: this.#place++, id: randomId(), content, time: Date.now() };
       await this.#ledger.write([[this.#key(record), record]]);
       this.#transcript.enqueue(record);
@@ -80,7 +81,7 @@ export class Outbox {
       const receipt = await this.#desk.client.send(id, sealed, { messageId: record.id });
       const { seq, receivedAt } = receipt;
       const entry = { direction: 'out' as const, id: record.id, seq, time: receivedAt.getTime(), content: record.content };
-      await this.#ledger.write([[this.#key(record), undefined], [entryKey(id, seq), entry]]);
+      await this.#ledger.write([[this.#key(record), undefined], ...await this.#transcript.keep(entry)]);
       this.#transcript.requeue(record.place, undefined);
       this.#transcript.add(entry);
     } catch (error) {
@@ -95,6 +96,13 @@ export class Outbox {
   /** Resolves when nothing that was asked for is being written. */
   async idle(): Promise<void> {
     await this.#asked;
+  }
+
+  #checkRoomFor(bytes: number): void {
+    const { queue } = this.#transcript;
+    if (queue.length >= queueLimit) throw new MessengerError('outbox_full', `${queueLimit} messages wait`);
+    const waiting = queue.reduce((sum, { content }) => sum + content.length, 0);
+    if (waiting + bytes > queueBytes) throw new MessengerError('outbox_full', `${waiting} bytes of messages wait`);
   }
 
   #key(record: OutboxRecord): string {

@@ -1,8 +1,11 @@
-import { defaultKeyPackageEqualityConfig, defaultPaddingConfig } from 'ts-mls';
+import { defaultKeyPackageEqualityConfig, defaultPaddingConfig, encodeGroupState } from 'ts-mls';
 import type { ClientConfig, ClientState } from 'ts-mls';
 
 /** An epoch's messages can be read for so many epochs after; `Succession` commits no faster than that allows. */
 export const epochsKept = 4;
+
+/** A group of two takes some 4 KiB; its state is written with every message, so that a peer may not make it large. */
+const stateLimit = 256 * 1024;
 
 /** Something authentic, or a key package, that would do what conversations of two do not do. */
 export class Refused extends Error {}
@@ -48,6 +51,7 @@ export function checkMembers(state: ClientState, { own, peer }: Members): void {
   if (!equal(mine.leaf.signaturePublicKey, own)) throw new Refused('one’s own leaf has another key');
   if (!equal(other.leaf.signaturePublicKey, peer)) throw new Refused('the other leaf is not the peer’s');
   if (state.groupActiveState.kind !== 'active') throw new Refused('the group was ended');
+  if (encodeGroupState(state).length > stateLimit) throw new Refused('a group that is larger than two need');
 }
 
 export function equal(a: Uint8Array, b: Uint8Array): boolean {

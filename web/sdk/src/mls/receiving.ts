@@ -1,7 +1,7 @@
 import { parse } from './group.js';
 import type { Group, Mls, Parsed } from './group.js';
 import { Refused } from './policy.js';
-import { entryKey, keyPackageKey } from './records.js';
+import { keyPackageKey } from './records.js';
 import type { EntryRecord, KeyPackageRecord } from './records.js';
 import { answered, replaced } from './standing.js';
 import type { Standing } from './standing.js';
@@ -17,7 +17,7 @@ export type Item =
 export interface Received {
   readonly standing: Standing;
   readonly entry: EntryRecord | undefined;
-  /** Beside the standing; the entry is among them. */
+  /** Beside the standing and the entry. */
   readonly updates: readonly Update[];
 }
 
@@ -48,15 +48,8 @@ export class Receiver {
   async receive(before: Standing, item: Item): Promise<Received> {
     const verdict = item.kind === 'gap' ? { standing: before, notice: 'gap' as const } : await this.#judge(before, parse(item.payload));
     const standing = { ...verdict.standing, received: item.seq };
-    const entry = entryFor(item, verdict);
-    return {
-      standing,
-      entry,
-      updates: [
-        ...(entry ? [[entryKey(standing.id, entry.seq, 'notice' in entry), entry] as const] : []),
-        ...(verdict.spent ? [[keyPackageKey(verdict.spent), undefined] as const] : []),
-      ],
-    };
+    const updates: Update[] = verdict.spent ? [[keyPackageKey(verdict.spent), undefined]] : [];
+    return { standing, entry: entryFor(item, verdict), updates };
   }
 
   #judge(before: Standing, parsed: Parsed): Promise<Verdict> {

@@ -1,5 +1,8 @@
 import type { ConversationState, Message, Notice, NoticeKind } from './types.js';
 
+/** What is shown, and held in memory, of one message; a larger one is cut here, for a peer may send 5 MiB. */
+export const shownBytes = 64 * 1024;
+
 type Bytes = Uint8Array<ArrayBuffer>;
 
 // The keys of records. A conversation's entries lie in the channel's order.
@@ -12,6 +15,9 @@ export const readKey = (id: string): string => `read/${id}`;
 export const entryPrefix = (id: string): string => `entry/${id}/`;
 export const outboxPrefix = (id: string): string => `outbox/${id}/`;
 export const outboxKey = (id: string, place: number): string => outboxPrefix(id) + ordinal(place);
+/** A message whole, of which its entry has only the beginning. */
+export const contentKey = (id: string, seq: number): string => `content/${id}/${ordinal(seq)}`;
+export const historyKey = (id: string): string => `history/${id}`;
 /** A notice may stand beside a message of one's own with the same seq, and then after it. */
 export const entryKey = (id: string, seq: number, notice = false): string =>
   `${entryPrefix(id)}${ordinal(seq)}${notice ? '~' : ''}`;
@@ -74,9 +80,18 @@ export interface OutboxRecord {
   readonly failed?: boolean | undefined;
 }
 
+/** A message's content is its beginning where it has a size: all of it is a record of its own. */
 export type EntryRecord =
-  | { readonly direction: 'in' | 'out'; readonly id: string; readonly seq: number; readonly time: number; readonly content: Bytes }
+  | {
+    readonly direction: 'in' | 'out'; readonly id: string; readonly seq: number; readonly time: number;
+    readonly content: Bytes; readonly size?: number | undefined;
+  }
   | { readonly notice: NoticeKind; readonly seq: number; readonly from: number; readonly time: number };
+
+/** How much is kept of a conversation's past. */
+export interface HistoryRecord {
+  readonly bytes: number;
+}
 
 export interface ReadRecord {
   readonly through: number;
@@ -102,7 +117,7 @@ export function entryOf(record: EntryRecord): Message | Notice {
     return { kind: 'notice', id: `${seq}~`, notice: record.notice, time, seq, from: record.from };
   }
   const delivery = record.direction === 'in' ? 'received' : 'sent';
-  return { ...message(record.id, record.content, time), direction: record.direction, delivery, seq };
+  return { ...message(record.id, record.content, time, record.size), direction: record.direction, delivery, seq };
 }
 
 export function queuedEntry(record: OutboxRecord): Message {
@@ -110,13 +125,16 @@ export function queuedEntry(record: OutboxRecord): Message {
   return { ...message(record.id, record.content, new Date(record.time)), direction: 'out', delivery, seq: undefined };
 }
 
-function message(id: string, bytes: Bytes, time: Date) {
-  return { kind: 'message' as const, id, time, bytes, text: textOf(bytes) };
+function message(id: string, content: Bytes, time: Date, size = content.length) {
+  // A copy, or the whole would stay in memory.
+  const bytes = content.length > shownBytes ? content.slice(0, shownBytes) : content;
+  return { kind: 'message' as const, id, time, size, bytes, text: textOf(bytes, size > bytes.length) };
 }
 
-function textOf(bytes: Bytes): string | undefined {
+function textOf(bytes: Bytes, isCut: boolean): string | undefined {
   try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+    // As a stream's part, it may end within a character.
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes, { stream: isCut });
   } catch {
     return undefined;
   }

@@ -1,3 +1,5 @@
+import type { Key } from '../platform.js';
+
 /** One change of a store; no value: the record goes. */
 export interface Change {
   readonly key: string;
@@ -11,6 +13,8 @@ export interface Range {
   readonly before?: string | undefined;
   /** At most so many, from the range's end. Default: all. */
   readonly last?: number | undefined;
+  /** At most so many, from the range's beginning. Never together with `last`. */
+  readonly first?: number | undefined;
 }
 
 /**
@@ -19,7 +23,7 @@ export interface Range {
  */
 export interface Store {
   /** The AES-GCM key of this store, which nothing can export; the store makes it when it is first asked. */
-  key(): Promise<CryptoKey>;
+  key(): Promise<Key>;
   get(key: string): Promise<Uint8Array<ArrayBuffer> | undefined>;
   /** The records of a range, by ascending key. */
   list(range: Range): Promise<[key: string, value: Uint8Array<ArrayBuffer>][]>;
@@ -29,16 +33,16 @@ export interface Store {
 }
 
 /** A new key to seal records with. */
-export function generateStoreKey(): Promise<CryptoKey> {
+export function generateStoreKey(): Promise<Key> {
   return crypto.subtle.generateKey({ name: 'AES-GCM', length: 256 }, false, ['encrypt', 'decrypt']);
 }
 
 /** Keeps a profile as long as the object lives, through any number of messengers one after the other. */
 export class MemoryStore implements Store {
   readonly #records = new Map<string, Uint8Array<ArrayBuffer>>();
-  #key: Promise<CryptoKey> | undefined;
+  #key: Promise<Key> | undefined;
 
-  key(): Promise<CryptoKey> {
+  key(): Promise<Key> {
     this.#key ??= generateStoreKey();
     return this.#key;
   }
@@ -47,10 +51,11 @@ export class MemoryStore implements Store {
     return Promise.resolve(this.#records.get(key)?.slice());
   }
 
-  list({ prefix, before, last }: Range): Promise<[string, Uint8Array<ArrayBuffer>][]> {
+  list({ prefix, before, last, first }: Range): Promise<[string, Uint8Array<ArrayBuffer>][]> {
     const found = [...this.#records].filter(([key]) => key.startsWith(prefix) && (before === undefined || key < before));
     found.sort(([a], [b]) => (a < b ? -1 : 1));
     const wanted = last === undefined ? found : found.slice(Math.max(0, found.length - last));
+    if (first !== undefined) wanted.splice(first);
     return Promise.resolve(wanted.map(([key, value]) => [key, value.slice()]));
   }
 

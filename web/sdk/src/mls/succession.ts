@@ -3,7 +3,6 @@ import { suiteId } from './group.js';
 import type { Group } from './group.js';
 import type { Desk, Ledger } from './ledger.js';
 import { epochsKept } from './policy.js';
-import { entryKey } from './records.js';
 import type { EntryRecord } from './records.js';
 import { replaced } from './standing.js';
 import type { Pending } from './standing.js';
@@ -117,7 +116,7 @@ export class Succession {
       const entry: EntryRecord | undefined = before.groups.length > 0 || before.state === 'broken'
         ? { notice: 'reestablished', seq, from: seq, time } : undefined;
       const standing = { ...replaced(before, next), attempts: before.attempts + 1, foundedAt: Date.now() };
-      await this.#ledger.put(standing, ...(entry ? [[entryKey(standing.id, seq, true), entry] as const] : []));
+      await this.#ledger.put(standing, ...(entry ? await this.#transcript.keep(entry) : []));
       if (entry) this.#transcript.add(entry);
       this.regrouped.resolve();
     }

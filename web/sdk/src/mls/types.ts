@@ -29,8 +29,11 @@ export interface Message {
   readonly time: Date;
   /** The place in the channel, the same on both sides; undefined while it is queued. */
   readonly seq: number | undefined;
+  /** How many bytes it has. */
+  readonly size: number;
+  /** Its bytes; the first 64 KiB of a larger one, all of which `conversation.content` reads. */
   readonly bytes: Uint8Array<ArrayBuffer>;
-  /** The bytes as UTF-8; undefined if they are none. */
+  /** `bytes` as UTF-8, but for a character that is cut in two; undefined if they are none. */
   readonly text: string | undefined;
 }
 

@@ -33,7 +33,9 @@ export function randomId(): string {
   return encodeBase64url(crypto.getRandomValues(new Uint8Array(16)));
 }
 
+const longestAsked = 600_000; // milliseconds that a node is listened to; timers of far more would run at once
+
 /** How long to wait after so many failures in a row: full jitter up to half a minute, and what the node asks for. */
 export function pauseAfter(failures: number, error: QuicproquoError): number {
-  return (error.retryAfterMs ?? 0) + Math.random() * Math.min(30_000, 500 * 2 ** failures);
+  return Math.min(error.retryAfterMs ?? 0, longestAsked) + Math.random() * Math.min(30_000, 500 * 2 ** failures);
 }

@@ -1,9 +1,10 @@
 import {
-  createCommit, createGroup, createProposal, decodeGroupState, decodeMlsMessage, encodeMlsMessage, getCiphersuiteFromName,
-  getCiphersuiteImpl,
+  createCommit, createGroup, createProposal, decodeGroupState, decodeMlsMessage, encodeMlsMessage, generateKeyPackageWithKey,
+  getCiphersuiteFromName, getCiphersuiteImpl,
 } from 'ts-mls';
 import type { CiphersuiteImpl, ClientState, KeyPackage, MLSMessage, Proposal, RatchetTree } from 'ts-mls';
 import { defaultClientConfig } from 'ts-mls/clientConfig.js';
+import { protect, unprotectPrivateMessage } from 'ts-mls/messageProtection.js';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { Identity, MemoryIdentityStore } from '../../src/index.js';
 import { Mls, parse } from '../../src/mls/group.js';
@@ -186,6 +187,53 @@ describe('is refused', () => {
     const { ofAlice } = await couple();
     const { payload } = await ofAlice.commit();
     await expect(ofAlice.open(privateOf(payload))).rejects.toThrow(Refused);
+  });
+
+  test('one’s own words, which the peer encrypts anew as if it handed them back', async () => {
+    const { ofAlice, ofBob } = await couple();
+    const said = await ofAlice.encrypt(new Uint8Array([6]));
+    const { keySchedule, secretTree, ratchetTree, groupContext, clientConfig } = stateOf(ofBob);
+    const { senderDataSecret } = keySchedule;
+    const { keyRetentionConfig, paddingConfig } = clientConfig;
+    const read = await unprotectPrivateMessage(
+      senderDataSecret, privateOf(said.payload), secretTree, ratchetTree, groupContext, keyRetentionConfig, plain,
+    );
+    const { content: words, auth } = read.content;
+    if (words.contentType !== 'application' || auth.contentType !== 'application') throw new Error('these are no words');
+    const content = { ...words, auth };
+    const { privateMessage } = await protect(
+      senderDataSecret, new Uint8Array(), groupContext, read.tree, content, 0, paddingConfig, plain,
+    );
+    await expect(said.group.open(privateMessage)).rejects.toThrow(Refused);
+  });
+
+  test('what would make the state of a group large: a key package, a Welcome, a commit', async () => {
+    const [ofAlice, ofBob] = [await packageOf(alice), await packageOf(bob)];
+    const suite = signing(bob);
+    const { leafNode } = keyPackage(ofBob);
+    const credential = { credentialType: 'basic', identity: new Uint8Array(1 << 20) } as const;
+    const lifetime = { notBefore: 0n, notAfter: BigInt(Math.floor(Date.now() / 1000) + 3600) };
+    const large = await generateKeyPackageWithKey(
+      credential, leafNode.capabilities, lifetime, [], { signKey: bob.publicKey, publicKey: bob.publicKey }, suite,
+    );
+    const claimed = encodeMlsMessage({ version: 'mls10', wireformat: 'mls_key_package', keyPackage: large.publicPackage });
+    const mls = await Mls.of(alice);
+    await expect(mls.found(bob.publicKey, claimed)).rejects.toThrow(Refused);
+
+    const state = await createGroup(new Uint8Array(32), large.publicPackage, large.privatePackage, [], suite);
+    const { welcome } = await createCommit({ state, cipherSuite: suite }, {
+      ratchetTreeExtension: true, extraProposals: [{ proposalType: 'add', add: { keyPackage: keyPackage(ofAlice) } }],
+    });
+    if (!welcome) throw new Error('no Welcome');
+    await expect(mls.join(welcome, ofAlice, bob.publicKey)).rejects.toThrow(Refused);
+
+    const pair = await couple();
+    const before = stateOf(pair.ofBob);
+    const ratchetTree: RatchetTree = before.ratchetTree.map((node, index) =>
+      (index === 2 && node?.nodeType === 'leaf' ? { ...node, leaf: { ...node.leaf, credential } } : node));
+    const payload = await commitOf({ ...before, ratchetTree }, suite);
+    await expect(pair.ofAlice.open(privateOf(payload))).rejects.toThrow(Refused);
+    expect(pair.ofAlice.encode().length).toBeLessThan(16 * 1024);
   });
 
   test('signing for another identity’s handle', async () => {

@@ -168,6 +168,14 @@ test('reading what was read changes nothing, and tells nobody', async () => {
   await here.markRead();
 });
 
+test('a loop over a messenger’s events that is left while it waits ends at once', async () => {
+  const alice = await enter(new ModelNode());
+  const loop = alice.messenger.events()[Symbol.asyncIterator]();
+  const waiting = loop.next();
+  expect(await loop.return?.()).toEqual({ done: true, value: undefined });
+  expect(await waiting).toEqual({ done: true, value: undefined });
+});
+
 test('who waits for a channel that is gone is told', async () => {
   const node = new ModelNode();
   let gone = false;

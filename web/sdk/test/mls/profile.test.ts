@@ -150,6 +150,7 @@ describe('IndexedDB', () => {
     expect(await store.list({ prefix: 'a/' })).toEqual([['a/1', value(0)], ['a/3', value(2)], ['a/4', value(9)]]);
     expect(await store.list({ prefix: 'a/', last: 1 })).toEqual([['a/4', value(9)]]);
     expect(await store.list({ prefix: 'a/', before: 'a/4', last: 1 })).toEqual([['a/3', value(2)]]);
+    expect(await store.list({ prefix: 'a/', first: 2 })).toEqual([['a/1', value(0)], ['a/3', value(2)]]);
     expect(await store.list({ prefix: 'c/' })).toEqual([]);
     expect([await store.get('b/1'), await store.get('b/2')]).toEqual([value(3), undefined]);
     const [one, other] = await Promise.all([store.key(), store.key()]);
