@@ -6,13 +6,16 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/quicproquo/node/gateway"
 	"github.com/quicproquo/node/gateway/gatewayclient"
 	"github.com/quicproquo/node/nodeservice"
 	"github.com/quicproquo/node/nodeservice/identity"
+	"github.com/quicproquo/node/nodeservice/mls"
 	"github.com/quicproquo/node/nodeservice/noderpc"
 	"github.com/quicproquo/node/nodeservice/nodetest"
 	"github.com/quicproquo/node/nodeservice/pebblestore"
@@ -64,6 +67,165 @@ func BenchmarkFetch(b *testing.B) {
 			})
 		}
 	}
+}
+
+// BenchmarkWake sends messages of 1 KiB, one at a time, to somebody who waits for
+// each and acknowledges it: in a fetch, or on a stream of all channels.
+func BenchmarkWake(b *testing.B) {
+	for _, door := range benchDoors {
+		for _, way := range []struct {
+			name string
+			wait func(*testing.B, *benchPair) receiver
+		}{{"fetch", fetching}, {"stream", streaming}} {
+			b.Run(door.name+"/"+way.name, func(b *testing.B) {
+				pair := newBench(b, door.open).pair(b)
+				receive := way.wait(b, pair)
+				received := make(chan error, 1)
+				b.ReportAllocs()
+				for b.Loop() {
+					go func() { received <- receive(b.Context()) }() // and waits long before the message is durable
+					_, err := pair.alice.Enqueue(b.Context(), nodeservice.EnqueueRequest{Channel: pair.channel, Payload: pair.payload})
+					must(b, err)
+					must(b, <-received)
+				}
+			})
+		}
+	}
+}
+
+// receiver waits for a message and acknowledges it.
+type receiver func(context.Context) error
+
+func fetching(_ *testing.B, pair *benchPair) receiver {
+	return func(ctx context.Context) error {
+		page, err := pair.bob.Fetch(ctx, nodeservice.FetchRequest{Channel: pair.channel, Wait: time.Minute})
+		if err != nil || len(page.Messages) != 1 {
+			return fmt.Errorf("%d messages: %w", len(page.Messages), err)
+		}
+		return pair.bob.Ack(ctx, nodeservice.AckRequest{Channel: pair.channel, Through: page.Messages[0].Seq})
+	}
+}
+
+func streaming(b *testing.B, pair *benchPair) receiver {
+	stream, err := pair.bob.Follow(b.Context(), nodeservice.FollowRequest{})
+	must(b, err)
+	b.Cleanup(func() { must(b, stream.Close()) })
+	return func(ctx context.Context) error {
+		for {
+			event, err := stream.Next(ctx)
+			if err != nil {
+				return err
+			}
+			if m, ok := event.(nodeservice.MessageEvent); ok {
+				return stream.Ack(ctx, m.Channel, m.Message.Seq)
+			}
+		}
+	}
+}
+
+// atOnce is a node whose drains remove before they answer, on every door.
+type atOnce struct{ nodeservice.Node }
+
+func (n atOnce) Login(ctx context.Context, from nodeservice.Origin, req nodeservice.LoginRequest) (nodeservice.Login, error) {
+	login, err := n.Node.Login(ctx, from, req)
+	login.Session = atOnceSession{login.Session}
+	return login, err
+}
+
+type atOnceSession struct{ nodeservice.Session }
+
+func (s atOnceSession) Fetch(ctx context.Context, req nodeservice.FetchRequest) (nodeservice.Page, error) {
+	req.Consumer = nil
+	return s.Session.Fetch(ctx, req)
+}
+
+// BenchmarkDrain sends a message of 1 KiB and drains it through Cap'n Proto:
+// removed before the answer, or once the answer is known to have arrived.
+func BenchmarkDrain(b *testing.B) {
+	for _, form := range []struct {
+		name string
+		open func(*nodeservice.Service) nodeservice.Node
+	}{
+		{"before", func(core *nodeservice.Service) nodeservice.Node { return atOnce{core} }},
+		{"arrived", func(core *nodeservice.Service) nodeservice.Node { return core }},
+	} {
+		for _, readers := range []int{1, 64} {
+			b.Run(fmt.Sprintf("removed=%s/readers=%d", form.name, readers), func(b *testing.B) {
+				w := newBench(b, func(b *testing.B, core *nodeservice.Service) nodeservice.Node {
+					return benchNative(b, form.open(core))
+				})
+				synced := w.parallel(b, readers, func(ctx context.Context, pair *benchPair) error {
+					_, err := pair.alice.Enqueue(ctx, nodeservice.EnqueueRequest{Channel: pair.channel, Payload: pair.payload})
+					if err != nil {
+						return err
+					}
+					page, err := pair.bob.Fetch(ctx, nodeservice.FetchRequest{Channel: pair.channel, Drain: true})
+					if err == nil && len(page.Messages) != 1 {
+						err = fmt.Errorf("%d messages", len(page.Messages))
+					}
+					return err
+				})
+				b.ReportMetric(float64(synced)/float64(b.N), "syncs/op")
+			})
+		}
+	}
+}
+
+// BenchmarkAuthenticate opens and closes a session by a token that the node
+// remembers, as each request through HTTP does.
+func BenchmarkAuthenticate(b *testing.B) {
+	w := newBench(b, func(_ *testing.B, core *nodeservice.Service) nodeservice.Node { return core })
+	key, err := identity.GenerateKey(identity.EdDSA)
+	must(b, err)
+	token := w.loginAs(b, key).Token
+	from := nodeservice.Origin{Address: netip.MustParseAddr("192.0.2.1"), Door: "http"}
+	b.ReportAllocs()
+	for b.Loop() {
+		s, err := w.node.Authenticate(b.Context(), from, token)
+		must(b, err)
+		must(b, s.Close())
+	}
+}
+
+// BenchmarkClaim claims one-time key packages, each gone for ever before its answer.
+func BenchmarkClaim(b *testing.B) {
+	for _, door := range benchDoors {
+		b.Run(door.name, func(b *testing.B) {
+			w := newBench(b, door.open)
+			key, err := identity.GenerateKey(identity.EdDSA)
+			must(b, err)
+			owner, claimer := w.loginAs(b, key).Session, w.login(b)
+			b.ReportAllocs()
+			for left := 0; b.Loop(); left-- {
+				if left == 0 {
+					b.StopTimer()
+					_, err := owner.UploadKeyPackages(b.Context(), nodeservice.UploadRequest{Packages: benchPackages(b, key)})
+					must(b, err)
+					left = nodeservice.MaxUpload
+					b.StartTimer()
+				}
+				_, err := claimer.ClaimKeyPackage(b.Context(), nodeservice.ClaimRequest{Owner: key.Public()})
+				must(b, err)
+			}
+		})
+	}
+}
+
+func benchPackages(b *testing.B, key *identity.PrivateKey) (packages [][]byte) {
+	template := mls.KeyPackageTemplate{
+		CipherSuite: mls.MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519,
+		Signer:      key.Signer(),
+		Credential:  key.Public().Bytes(),
+		NotBefore:   time.Now().Add(-time.Hour),
+		NotAfter:    time.Now().Add(24 * time.Hour),
+		Framed:      true,
+	}
+	for range nodeservice.MaxUpload {
+		built, err := template.Build()
+		must(b, err)
+		packages = append(packages, built.Bytes)
+	}
+	return packages
 }
 
 // benchWorld is a node without limits on a store on the disk.

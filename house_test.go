@@ -69,7 +69,7 @@ var drawn = []string{
 	".ci", ".git", ".gitignore", "CHANGELOG.md", "DESIGN.md", "LICENSE", "Makefile", "README.md", "SECURITY.md",
 	"bin", "cmd", "deploy", "docs", "gateway", "go.mod", "go.sum", "nodeservice", "openapi", "schema", "var",
 	"web",
-	"behaviour_test.go", "bench_test.go", "drainbench_test.go", "house_test.go", "oldclient_test.go",
+	"behaviour_test.go", "bench_test.go", "house_test.go", "oldclient_test.go",
 	"proofs_test.go", "quic_test.go", "version0_test.go", "versions_test.go",
 }
 
