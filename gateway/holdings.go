@@ -137,11 +137,12 @@ type holder interface{ hold(n int) }
 // hold implements holder: what the request holds until it is answered.
 func (w *recorder) hold(n int) { w.held.add(n) }
 
-// cut has the request's reads and writes fail.
+// cut has the request's reads and writes fail. Reads are the last: whose body was
+// cut gives itself time to say so.
 func (w *recorder) cut() {
 	line := http.NewResponseController(w.ResponseWriter)
-	_ = line.SetReadDeadline(time.Unix(1, 0))
 	_ = line.SetWriteDeadline(time.Unix(1, 0))
+	_ = line.SetReadDeadline(time.Unix(1, 0))
 }
 
 // holdMore counts what is kept for a request.
