@@ -21,8 +21,8 @@ func (c *client) sendLegacy() Outcome {
 func (c *client) readLegacy() Outcome {
 	own := c.person.own
 	switch _, seen := own.known(); {
-	case c.person.index%2 == 0 && !c.legacy:
-		return c.status() // one connection drains
+	case c.person.index%2 == 0 && c != c.life.legacyClient(c.person):
+		return c.status() // one connection drains, of all nodes'
 	case c.person.index%2 == 0:
 		return c.drain(own, 1+c.chance.IntN(10))
 	case c.chance.IntN(2) == 0 && seen > 0:

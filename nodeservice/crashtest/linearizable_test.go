@@ -74,15 +74,8 @@ func (m lasting) Start(context.Context) (crashtest.Life, error) {
 
 type lastingLife struct{ *loopback.Node }
 
-// Doors are each door twice; one connection of a person drains, so the second
-// native one has no legacy queues.
-func (l lastingLife) Doors() []crashtest.Door {
-	again := slices.Clone(l.Node.Doors())
-	for i := range again {
-		again[i].Legacy = false
-	}
-	return slices.Concat(l.Node.Doors(), again)
-}
+// Doors are each door twice.
+func (l lastingLife) Doors() []crashtest.Door { return slices.Concat(l.Node.Doors(), l.Node.Doors()) }
 
 func (l lastingLife) Strike()               {}
 func (l lastingLife) Dead() <-chan struct{} { return nil }
