@@ -16,6 +16,7 @@ import (
 	"log"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/alecthomas/kong"
 
@@ -112,11 +113,14 @@ func report(stderr io.Writer, err error) int {
 	return exitFailed
 }
 
-// refusal is the error's code and sentence, and what it carries.
+// refusal is the error's code and sentence, and what it carries. A cause is always our
+// own side's: no name, no route, a certificate that is not trusted.
 func refusal(e *nodeservice.Error) string {
 	text := e.Error()
 	if other := (notPinned{}); errors.As(e, &other) {
 		text += ": " + other.Error()
+	} else if e.Cause != nil {
+		text += ": " + strings.ReplaceAll(e.Cause.Error(), "\n", "; ")
 	}
 	if e.Head != nil {
 		text += fmt.Sprintf(" (head is %d)", *e.Head)
