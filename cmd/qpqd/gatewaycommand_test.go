@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -18,7 +19,12 @@ func runGateway(t *testing.T, file string) nodeprocess.Addresses {
 }
 
 func TestAGatewayApartIsConfiguredByAFileAndWatched(t *testing.T) {
-	socket := filepath.Join(t.TempDir(), "s")
+	short, err := os.MkdirTemp("", "qpq") // t.TempDir is too long for the name of a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(short) })
+	socket := filepath.Join(short, "s")
 	serve(t, "--trusted-rpc-listen=unix:"+socket)
 	apart := runGateway(t, "node: unix:"+socket+"\nallowed-origins: [https://app.example]")
 	if status, _, err := get(t, apart.HTTP+"/v1/channels", nil); err != nil || status != http.StatusUnauthorized {

@@ -3,7 +3,6 @@ package noderpc_test
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -68,7 +67,7 @@ func BenchmarkGatewayRequest(b *testing.B) {
 	}
 	for name, lifetime := range map[string]time.Duration{"known token": time.Hour, "unknown token": 0} {
 		node.session.expiresAt = nodeservice.Milli(time.Now().Add(lifetime))
-		socket := filepath.Join(b.TempDir(), "s")
+		socket := socketName(b)
 		serveGateways(b, node, socket, true)
 		g, token := gatewayNode(b, socket), tokenOf(newIdentity(b))
 		request := func() error {

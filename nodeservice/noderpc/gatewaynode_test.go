@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"reflect"
 	"sync"
@@ -40,6 +41,18 @@ func serveGateways(t testing.TB, node nodeservice.Node, socket string, trusted b
 	return stop
 }
 
+// socketName is one that nobody listens on. What t.TempDir returns is too long for
+// the name of a socket where the temporary directory has a long one itself.
+func socketName(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "qpq")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return filepath.Join(dir, "s")
+}
+
 func gatewayNode(t testing.TB, socket string) *noderpc.GatewayNode {
 	t.Helper()
 	g := noderpc.NewGatewayNode(noderpc.GatewayNodeConfig{Dial: func(ctx context.Context) (net.Conn, error) {
@@ -61,7 +74,7 @@ var afar = nodeservice.Origin{
 func TestOriginsGoAlongAndAreHonouredFromTheTrustedAlone(t *testing.T) {
 	for _, trusted := range []bool{true, false} {
 		node := &scriptedNode{origins: make(chan nodeservice.Origin, 1)}
-		socket := filepath.Join(t.TempDir(), "s")
+		socket := socketName(t)
 		serveGateways(t, node, socket, trusted)
 		g, id := gatewayNode(t, socket), newIdentity(t)
 		want := nodeservice.Origin{Door: "capnp", Version: 1}
@@ -98,7 +111,7 @@ func TestAKnownTokenIsOneCall(t *testing.T) {
 	node := &scriptedNode{origins: make(chan nodeservice.Origin, 10)}
 	node.session.expiresAt = nodeservice.Milli(time.Now().Add(time.Hour))
 	node.session.revoke = func(context.Context) error { return nil }
-	socket := filepath.Join(t.TempDir(), "s")
+	socket := socketName(t)
 	serveGateways(t, node, socket, true)
 	g, token := gatewayNode(t, socket), tokenOf(newIdentity(t))
 
@@ -155,7 +168,7 @@ func TestASessionWithoutACallPays(t *testing.T) {
 	node := &scriptedNode{origins: make(chan nodeservice.Origin, 10)}
 	node.session.expiresAt = nodeservice.Milli(time.Now().Add(time.Hour))
 	node.session.revoke = func(context.Context) error { return nil }
-	socket := filepath.Join(t.TempDir(), "s")
+	socket := socketName(t)
 	serveGateways(t, node, socket, true)
 	g, token := gatewayNode(t, socket), tokenOf(newIdentity(t))
 	learn(t, g, token)
@@ -181,7 +194,7 @@ func TestARefusedTokenIsForgotten(t *testing.T) {
 	node := &scriptedNode{}
 	node.session.expiresAt = nodeservice.Milli(time.Now().Add(time.Hour))
 	node.session.revoke = func(context.Context) error { return nil }
-	socket := filepath.Join(t.TempDir(), "s")
+	socket := socketName(t)
 	serveGateways(t, node, socket, true)
 	g, token := gatewayNode(t, socket), tokenOf(newIdentity(t))
 	learn(t, g, token)
@@ -216,7 +229,7 @@ func TestAGatewaysStream(t *testing.T) {
 	node.session.channel = func(context.Context, nodeservice.ChannelID) (nodeservice.ChannelView, error) {
 		return nodeservice.ChannelView{ID: channel, Peer: newIdentity(t), Acked: 1}, nil
 	}
-	socket := filepath.Join(t.TempDir(), "s")
+	socket := socketName(t)
 	serveGateways(t, node, socket, true)
 	g, token := gatewayNode(t, socket), tokenOf(newIdentity(t))
 	learn(t, g, token)
@@ -250,7 +263,7 @@ func TestAGatewaysStream(t *testing.T) {
 }
 
 func TestAGatewayNodeComesBack(t *testing.T) {
-	socket := filepath.Join(t.TempDir(), "s")
+	socket := socketName(t)
 	stop := serveGateways(t, &scriptedNode{}, socket, true)
 	g, id := gatewayNode(t, socket), newIdentity(t)
 	s, err := g.Authenticate(t.Context(), afar, tokenOf(id))
@@ -287,7 +300,7 @@ func TestATrustedConnectionCarriesMany(t *testing.T) {
 	inside, leave := make(chan struct{}), make(chan struct{})
 	node.session.expiresAt = nodeservice.Milli(time.Now().Add(time.Hour))
 	node.session.revoke = func(context.Context) error { inside <- struct{}{}; <-leave; return nil }
-	socket := filepath.Join(t.TempDir(), "s")
+	socket := socketName(t)
 	serveGateways(t, node, socket, true)
 	g := gatewayNode(t, socket)
 	var calls sync.WaitGroup
