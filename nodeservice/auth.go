@@ -118,7 +118,7 @@ func (s *Service) authenticate(ctx context.Context, from Origin, token string, n
 	if err != nil {
 		return nil, err
 	}
-	sess, c := s.newSession(from, t), &call{now: now}
+	sess, c := s.newSession(from, t), newCall(now)
 	if err := sess.payRequest(ctx, c, policies[opAuthenticate].cost); err != nil {
 		return nil, err
 	}

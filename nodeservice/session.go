@@ -54,10 +54,17 @@ func (s *session) valid(now UnixMilli) error {
 // call is one operation under way.
 type call struct {
 	now    UnixMilli
-	paid   []Charge // to be given back if a later limit refuses
-	peer   Identity // the channel's other member, where the policy wants a member
-	record record   // completed by the effect
-	quiet  bool     // the effect found nothing worth a record
+	paid   []Charge  // to be given back if a later limit refuses
+	room   [4]Charge // where paid begins: what most calls pay
+	peer   Identity  // the channel's other member, where the policy wants a member
+	record record    // completed by the effect
+	quiet  bool      // the effect found nothing worth a record
+}
+
+func newCall(now UnixMilli) *call {
+	c := &call{now: now}
+	c.paid = c.room[:0]
+	return c
 }
 
 // do is the one path of every operation: token still valid, address and
@@ -77,7 +84,7 @@ func (s *session) doNoChannel(ctx context.Context, op operation, effect func(*ca
 }
 
 func (s *session) run(ctx context.Context, op operation, p policy, target ChannelID, effect func(*call) error) error {
-	c := &call{now: s.node.now()}
+	c := newCall(s.node.now())
 	c.record = record{event: p.name, origin: s.origin, actor: s.id, channel: target}
 	err := s.admit(ctx, p, target, c)
 	if err == nil {
@@ -129,11 +136,13 @@ func (s *session) payRequest(ctx context.Context, c *call, cost float64) error {
 // pay charges the call. What one limit refuses charges none: then the call gets
 // back what it paid to the limits before.
 func (s *session) pay(ctx context.Context, c *call, charges ...Charge) error {
-	if err := s.node.charge(ctx, s.origin, c.now, charges); err != nil {
+	before := c.paid
+	c.paid = append(c.paid, charges...)
+	if err := s.node.charge(ctx, s.origin, c.now, c.paid[len(before):]); err != nil {
+		c.paid = before
 		s.node.giveBack(ctx, c.now, c.paid)
 		return err
 	}
-	c.paid = append(c.paid, charges...)
 	return nil
 }
 
@@ -228,5 +237,5 @@ func (o Origin) prefix(v4, v6 int) string {
 	if err != nil {
 		prefix = netip.Prefix{} // no address: a unix socket
 	}
-	return prefix.String()
+	return string(prefix.AppendTo(make([]byte, 0, 48)))
 }

@@ -167,7 +167,7 @@ func (t *tx) store(req ns.Append, blob blobRef, ln *line, at int) (ns.Appended, 
 		m.payload = req.Payload
 	}
 	q := ln.key.queue(at)
-	t.set(seqKey(keyMessage, q[:], m.seq), m.encode())
+	t.setMessage(q, &m)
 	if !blob.isZero() {
 		t.set(seqKey(keyBlob, q[:], m.seq), blob.name[:])
 	}

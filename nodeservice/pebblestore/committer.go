@@ -44,8 +44,9 @@ type request struct {
 	apply func(*tx) error
 	bytes int // of payload, about
 	state atomic.Int32
-	fate  fate       // set before done
-	done  chan error // capacity 1
+	fate  fate          // set before done
+	err   error         // set before done
+	done  chan struct{} // closed once the request is answered
 }
 
 // The states of a request: its caller takes it back, or the committer takes it,
@@ -87,22 +88,22 @@ func (c *committer) do(ctx context.Context, bytes int, apply func(*tx) error) (f
 	if err := c.broken.refusal(); err != nil {
 		return fateNone, unavailable(err)
 	}
-	r := &request{apply: apply, bytes: bytes, done: make(chan error, 1)}
+	r := &request{apply: apply, bytes: bytes, done: make(chan struct{})}
 	select {
 	case c.queue <- r:
 	case <-ctx.Done():
 		return fateNone, ctx.Err()
 	}
 	select {
-	case err := <-r.done:
-		return r.fate, err
+	case <-r.done:
+		return r.fate, r.err
 	case <-ctx.Done():
 	}
 	if r.state.CompareAndSwap(waiting, withdrawn) {
 		return fateNone, ctx.Err()
 	}
-	err := <-r.done
-	return r.fate, err
+	<-r.done
+	return r.fate, r.err
 }
 
 func (c *committer) run() {
@@ -227,7 +228,7 @@ func (c *committer) sync() (outcome fate, err error) {
 
 func answer(group []*request, outcome fate, err error) {
 	for _, r := range group {
-		r.fate = outcome
-		r.done <- err
+		r.fate, r.err = outcome, err
+		close(r.done)
 	}
 }

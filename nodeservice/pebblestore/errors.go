@@ -25,10 +25,11 @@ func internal(cause error) error {
 // internal, what could not be read or written is unavailable, and so is what
 // Pebble found to be damaged: that is the disk's doing.
 func asStoreError(err error) error {
+	if err == nil {
+		return nil // before coded, which escapes, is there
+	}
 	var coded *ns.Error
 	switch {
-	case err == nil:
-		return nil
 	case errors.As(err, &coded):
 		return coded
 	case pebble.IsCorruptionError(err):

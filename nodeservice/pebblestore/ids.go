@@ -11,8 +11,8 @@ import (
 // idScope is where message ids are remembered: one sender's, in one line.
 type idScope struct {
 	key    []byte
-	window *idWindow // in the state of the line or the share; to be changed after touch
-	touch  func()
+	window *idWindow // in the state of the line or the share
+	dirty  *bool     // of that state: to be set before window is changed
 }
 
 // rememberedID is the first receipt of a message id.
@@ -28,13 +28,13 @@ type rememberedID struct {
 func (t *tx) idsOf(ln *line, at int, from ns.Account) (idScope, error) {
 	name := scopeKey(ln, at, from)
 	if !ln.key.legacy() {
-		return idScope{key: name, window: &ln.sides[at].ids, touch: func() { ln.dirty = true }}, nil
+		return idScope{key: name, window: &ln.sides[at].ids, dirty: &ln.dirty}, nil
 	}
 	sh, err := t.share(ln.key, from)
 	if err != nil {
 		return idScope{}, err
 	}
-	return idScope{key: name, window: &sh.ids, touch: func() { sh.dirty = true }}, nil
+	return idScope{key: name, window: &sh.ids, dirty: &sh.dirty}, nil
 }
 
 func scopeKey(ln *line, at int, from ns.Account) []byte {
@@ -70,7 +70,7 @@ func readID(r pebble.Reader, scope []byte, messageID string) (*rememberedID, err
 // remember stores the id of the message just stored, in place of an expired one
 // if there is one, and forgets the oldest beyond the quota.
 func (t *tx) remember(scope idScope, req ns.Append, expired *rememberedID, stored ns.Appended, expiresAt ns.UnixMilli) error {
-	scope.touch()
+	*scope.dirty = true
 	if expired != nil {
 		t.delete(seqKey(keyIDOrder, scope.key, expired.seq))
 		scope.window.count--
@@ -102,7 +102,7 @@ type forgotten struct {
 
 // forget drops ids from the oldest on, while drop agrees to their expiry.
 func (t *tx) forget(scope idScope, drop func(expiresAt ns.UnixMilli) bool) (f forgotten, err error) {
-	scope.touch()
+	*scope.dirty = true
 	first := seqKey(keyIDOrder, scope.key, scope.window.first)
 	err = scan(t.batch, first, after(key(keyIDOrder, scope.key)), func(k, value []byte) (bool, error) {
 		expiresAt, messageID, err := decodeIDOrder(value)

@@ -1,6 +1,7 @@
 package pebblestore
 
 import (
+	"encoding/binary"
 	"fmt"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -36,18 +37,25 @@ type blobRef struct {
 func (b blobRef) isZero() bool { return b == blobRef{} }
 
 func (m *message) encode() []byte {
-	e := encoder{b: make([]byte, 0, 48+len(m.payload))}
+	return append(m.encodeHead(make([]byte, 0, maxMessageHead+len(m.payload))), m.payload...)
+}
+
+// maxMessageHead is the size of a record but for the payload in it: at most five
+// varints, a bool, and a blob's name and digest.
+const maxMessageHead = 5*binary.MaxVarintLen64 + 1 + 16 + 32
+
+// encodeHead appends all of a record but the payload.
+func (m *message) encodeHead(to []byte) []byte {
+	e := encoder{b: to}
 	e.time(m.receivedAt)
 	e.time(m.expiresAt)
 	m.through.encode(&e)
 	e.uint(uint64(m.size))
 	e.bool(!m.blob.isZero())
-	if m.blob.isZero() {
-		e.fixed(m.payload)
-		return e.b
+	if !m.blob.isZero() {
+		e.fixed(m.blob.name[:])
+		e.fixed(m.blob.digest[:])
 	}
-	e.fixed(m.blob.name[:])
-	e.fixed(m.blob.digest[:])
 	return e.b
 }
 

@@ -90,6 +90,17 @@ func (t *tx) end(committed bool) {
 func (t *tx) set(key, value []byte) { _ = t.batch.Set(key, value, nil) }
 func (t *tx) delete(key []byte)     { _ = t.batch.Delete(key, nil) }
 
+// setMessage is set where a payload makes the record large: it is written into
+// the batch itself.
+func (t *tx) setMessage(q queueKey, m *message) {
+	head := m.encodeHead(make([]byte, 0, maxMessageHead))
+	key := seqKey(keyMessage, q[:], m.seq)
+	op := t.batch.SetDeferred(len(key), len(head)+len(m.payload))
+	copy(op.Key, key)
+	copy(op.Value[copy(op.Value, head):], m.payload)
+	_ = op.Finish()
+}
+
 func (t *tx) deleteRange(lower, upper []byte) { _ = t.batch.DeleteRange(lower, upper, nil) }
 
 // line is the state of a queue's line, to be changed in place after
@@ -202,8 +213,7 @@ func (o *overlay[K, R]) get(k K) (r R, ok bool) {
 		return r, true
 	}
 	if r, ok = o.recent.Get(k); ok {
-		o.recent.Remove(k) // it may differ from now on
-		o.touched[k] = r
+		o.touched[k] = r // which goes before recent: it may differ from now on
 	}
 	return r, ok
 }
@@ -211,9 +221,11 @@ func (o *overlay[K, R]) get(k K) (r R, ok bool) {
 func (o *overlay[K, R]) add(k K, r R) { o.touched[k] = r }
 
 func (o *overlay[K, R]) end(committed bool) {
-	if committed {
-		for k, r := range o.touched {
+	for k, r := range o.touched {
+		if committed {
 			o.recent.Add(k, r)
+		} else {
+			o.recent.Remove(k)
 		}
 	}
 	clear(o.touched)
