@@ -3,6 +3,7 @@ package noderpc
 import (
 	"context"
 	"crypto/tls"
+	"fmt"
 	"net"
 	"sync"
 	"time"
@@ -21,11 +22,11 @@ const (
 	quicStreams   = 16               // open at once on one QUIC connection
 	quicIdle      = time.Minute      // without a packet from the peer, after which it is gone
 	quicKeepAlive = 20 * time.Second // keeps paths through address translation open
-	retryFrom     = 64               // handshakes under way, from which on addresses are validated first
+	retryFrom     = 64               // handshakes under way; at so many, addresses are validated first
 
-	// What a peer may send that nobody has read yet. The windows open as its
-	// messages are read; whoever leaves a hole in its stream holds no more than the
-	// first ones.
+	// Flow control windows, in bytes: what a peer may send that nobody has read yet.
+	// They grow as its messages are read, so a peer that leaves a hole in its stream
+	// holds no more than the first ones.
 	firstStreamWindow     = 64 << 10
 	largestStreamWindow   = 1 << 20
 	firstConnectionWindow = 128 << 10
@@ -35,17 +36,18 @@ const (
 // The codes with which QUIC connections and streams end.
 const (
 	quicDone    quic.ApplicationErrorCode = 0 // there is nothing more to say
-	quicStopped quic.StreamErrorCode      = 0 // a direction of a stream of which nobody wants more
+	quicStopped quic.StreamErrorCode      = 0 // this direction of the stream is not wanted any more
 )
 
 // ServeQUIC is Serve for QUIC connections, which come in through a UDP socket; it
 // closes the socket. The limits are those of connections over TCP: each stream
-// counts as one, and so, once more, does each QUIC connection. It returns when ctx
-// has ended or the server shuts down, and the connections that there were have
-// ended: those end with Shutdown or Close.
+// counts as a connection, and each QUIC connection is counted once more, by the same
+// limits. It returns when ctx has ended, the socket has failed or the server shuts
+// down, and once the connections that there were have ended: Shutdown and Close end
+// them.
 //
-// Where a client is, its first packet has said: the address that limits are charged
-// to does not change with its network.
+// A client is charged under the address that its connection began from, also after
+// it has moved to another network.
 func (s *Server) ServeQUIC(ctx context.Context, socket net.PacketConn, config *tls.Config) error {
 	ln, err := listenQUIC(socket, config, s.limits, s.quicSecret)
 	if err != nil {
@@ -65,8 +67,8 @@ type quicListener struct {
 	idle      time.Duration // that a QUIC connection may be without a stream
 	streams   chan net.Conn
 
-	accepting context.Context // ended by Close
-	stop      context.CancelFunc
+	accepting context.Context // ended by Close, and by accept when it fails; its cause says why
+	stop      context.CancelCauseFunc
 	running   sync.WaitGroup // accept, and what it started
 }
 
@@ -83,7 +85,7 @@ func listenQUIC(socket net.PacketConn, config *tls.Config, l Limits, secret []by
 	if err != nil {
 		return nil, err
 	}
-	q.accepting, q.stop = context.WithCancel(context.Background())
+	q.accepting, q.stop = context.WithCancelCause(context.Background())
 	q.listener, err = q.transport.Listen(config, &quic.Config{
 		HandshakeIdleTimeout:           l.FirstMessage / 2, // and twice that for the whole handshake
 		MaxIdleTimeout:                 quicIdle,
@@ -96,7 +98,7 @@ func listenQUIC(socket net.PacketConn, config *tls.Config, l Limits, secret []by
 		MaxIncomingUniStreams:          -1,
 	})
 	if err != nil {
-		q.stop()
+		q.stop(err)
 		return nil, err
 	}
 	q.running.Go(q.accept)
@@ -109,14 +111,14 @@ func (q *quicListener) Accept() (net.Conn, error) {
 	case conn := <-q.streams:
 		return conn, nil
 	case <-q.accepting.Done():
-		return nil, net.ErrClosed
+		return nil, context.Cause(q.accepting)
 	}
 }
 
 // Close implements net.Listener: it accepts nothing more, and leaves what was
 // accepted alone. wait waits for that.
 func (q *quicListener) Close() error {
-	q.stop()
+	q.stop(net.ErrClosed)
 	return q.listener.Close()
 }
 
@@ -130,10 +132,13 @@ func (q *quicListener) wait() {
 	_ = q.transport.Conn.Close()
 }
 
+// accept takes connections until Close, or until the socket fails: then nobody could
+// come any more, and Accept says so instead of waiting for ever.
 func (q *quicListener) accept() {
 	for {
 		conn, err := q.listener.Accept(q.accepting)
-		if err != nil { // closed
+		if err != nil {
+			q.stop(fmt.Errorf("%w: %w", net.ErrClosed, err))
 			return
 		}
 		q.door.shaken(conn)
@@ -149,13 +154,14 @@ type quicPeer struct {
 	listener *quicListener
 	streams  sync.WaitGroup // that are open; Add by run alone
 
+	idle *time.Timer // runs while no stream is open, and then ends the connection; reset under mu
+
 	mu   sync.Mutex
-	open int         // guarded by mu: streams
-	idle *time.Timer // ends the connection, while no stream is open
+	open int // guarded by mu: streams
 }
 
-// run hands on streams until the connection ends, or nothing more is accepted; then
-// what was said last is given time to arrive.
+// run hands streams on until the connection ends, or nothing more is accepted. Then it
+// gives what was sent last the time to arrive.
 func (p *quicPeer) run() {
 	defer p.end()
 	defer p.idle.Stop()

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -400,4 +401,31 @@ func firstPacket(t *testing.T, srv *quicServer) []byte {
 		t.Fatal(err)
 	}
 	return packet[:n]
+}
+
+// TestServeQUICReturnsWhenItsSocketFails: a node must not go on as if it could still be
+// reached over QUIC.
+func TestServeQUICReturnsWhenItsSocketFails(t *testing.T) {
+	socket, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	certified := httptest.NewTLSServer(nil) // for its certificate
+	certified.Close()
+	trusted := x509.NewCertPool()
+	trusted.AddCert(certified.Certificate())
+	server := noderpc.NewServer(noderpc.ServerConfig{Node: &scriptedNode{}})
+	defer server.Close()
+	served := make(chan error, 1)
+	go func() {
+		served <- server.ServeQUIC(t.Context(), socket, &tls.Config{Certificates: certified.TLS.Certificates, MinVersion: tls.VersionTLS13})
+	}()
+	s := &quicServer{server, socket.LocalAddr().String(), &tls.Config{RootCAs: trusted, MinVersion: tls.VersionTLS13}}
+	_ = s.raw(t) // it serves
+	if err := socket.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-served; !errors.Is(err, net.ErrClosed) {
+		t.Errorf("ServeQUIC without a socket returned %v", err)
+	}
 }
