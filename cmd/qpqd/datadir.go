@@ -21,12 +21,12 @@ const (
 	lockFile   = "lock"            // locked while a process uses the directory
 	secretFile = "secret"          // 32 random bytes: challenges, accounts and pseudonyms are keyed by it
 	keysFile   = "token-keys.json" // JWK Set of private keys: signs our tokens
-	quicFile   = "quic-secret"     // 32 random bytes, of this node alone in Redis mode too: keys what QUIC says without a connection
+	quicFile   = "quic-secret"     // 32 random bytes, this node's alone also in Redis mode: see noderpc.ServerConfig.QUICSecret
 	storeDir   = "store"
 	listenFile = "listen.json" // while serving: the addresses that the doors really have
 )
 
-// secretSize is that of the installation's secret, in bytes.
+// secretSize is the size of secretFile and of quicFile, in bytes.
 const secretSize = 32
 
 // dataDir is an open, locked data directory.
@@ -89,16 +89,23 @@ func (d *dataDir) close() error {
 
 // secret reads the installation's secret, and makes it at first start.
 func (d *dataDir) secret() ([]byte, error) {
-	secret, err := d.readOrCreate(secretFile, newSecret)
+	return d.readSecret(secretFile, "restore it")
+}
+
+// quicSecret reads the node's own secret for QUIC, and makes it at first start. Losing
+// it costs little: once, clients learn of a restart by a timeout only.
+func (d *dataDir) quicSecret() ([]byte, error) {
+	return d.readSecret(quicFile, "remove it, and the next start makes another")
+}
+
+// readSecret refuses a file that was cut short: keys made from it could be guessed.
+func (d *dataDir) readSecret(name, remedy string) ([]byte, error) {
+	secret, err := d.readOrCreate(name, newSecret)
 	if err == nil && len(secret) != secretSize {
-		err = fmt.Errorf("%s does not hold %d bytes: restore it", d.file(secretFile), secretSize)
+		return nil, fmt.Errorf("%s does not hold %d bytes: %s", d.file(name), secretSize, remedy)
 	}
 	return secret, err
 }
-
-// quicSecret reads the node's own secret for QUIC, and makes it at first start. Whoever
-// loses it loses nothing but that clients wait for a timeout once.
-func (d *dataDir) quicSecret() ([]byte, error) { return d.readOrCreate(quicFile, newSecret) }
 
 // openKeys reads the keys of our tokens from a given file, or else from the data
 // directory, where they are made at first start.
@@ -126,9 +133,9 @@ func newTokenKeys() ([]byte, error) {
 	return keys.Marshal(), nil
 }
 
-// readOrCreate is under the directory's lock, so that nobody else creates. A
-// store without its secret is a half-restored backup: a new secret would give
-// every sender a new account, and so we refuse.
+// readOrCreate is called under the directory's lock, so that nobody else creates the
+// file. A store without its secret is a half-restored backup: a new secret would give
+// every sender a new account, and so it is refused.
 func (d *dataDir) readOrCreate(name string, create func() ([]byte, error)) ([]byte, error) {
 	path := d.file(name)
 	data, err := privatefile.Read(path)

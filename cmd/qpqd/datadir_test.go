@@ -47,6 +47,20 @@ func TestSecretsAreMadeOnceAndPrivate(t *testing.T) {
 	}
 }
 
+// TestASecretThatWasCutShortIsRefused: whoever knows that one is empty could make the
+// keys that are derived from it.
+func TestASecretThatWasCutShortIsRefused(t *testing.T) {
+	d := openTemp(t, filepath.Join(t.TempDir(), "data"))
+	for name, read := range map[string]func() ([]byte, error){secretFile: d.secret, quicFile: d.quicSecret} {
+		if err := os.WriteFile(d.file(name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if secret, err := read(); err == nil {
+			t.Errorf("an empty %s was taken for a secret of %d bytes", name, len(secret))
+		}
+	}
+}
+
 func TestDataDirectoryBelongsToOneProcess(t *testing.T) {
 	path := t.TempDir()
 	d := openTemp(t, path)
