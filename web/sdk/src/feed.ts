@@ -12,6 +12,7 @@ import { Seat } from './seat.js';
 import type { Host, SeatOptions } from './seat.js';
 import type { Tokens } from './tokens.js';
 import type { Transport } from './transport.js';
+import { Waking } from './waking.js';
 
 const backoff = { first: 500, longest: 30_000 };
 const longestAsked = 600_000; // milliseconds that a server is listened to
@@ -134,6 +135,8 @@ export class Feed implements Host {
   /** Connects, again and again, until nobody listens or it is over. */
   async #run(signal: AbortSignal): Promise<void> {
     const { clock } = this.#options;
+    const waking = new Waking(clock);
+    waking.listen(signal);
     let [failures, logins] = [0, 0];
     while (!signal.aborted) {
       this.#become({ status: 'connecting' });
@@ -147,7 +150,8 @@ export class Feed implements Host {
         ? fullJitter(backoff, failures, clock)
         : jittered(Math.min(asked, longestAsked), clock);
       this.#become({ status: 'retrying', in: ms, error: ending.error });
-      await this.#pause(ms, signal);
+      // What the node asked for is kept to, whatever happens here.
+      await (asked === undefined ? waking.wait(ms, signal) : sleep(clock, ms, signal));
     }
   }
 
@@ -183,17 +187,6 @@ export class Feed implements Host {
       connection.end();
       if (this.#connection === connection) this.#connection = undefined;
     }
-  }
-
-  /** Waits; a device that comes online again need not. */
-  async #pause(ms: number, signal: AbortSignal): Promise<void> {
-    const scope = new Scope(signal);
-    const online = (): void => scope.abort();
-    const platform: Partial<EventTarget> = globalThis;
-    platform.addEventListener?.('online', online);
-    await sleep(this.#options.clock, ms, scope.signal);
-    platform.removeEventListener?.('online', online);
-    scope.release();
   }
 }
 
