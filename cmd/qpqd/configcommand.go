@@ -36,7 +36,8 @@ func (configCheck) Run(grammar *commandLine, std streams) error {
 	return err
 }
 
-// Run prints a file that --config reads. No setting is a secret: they name files.
+// Run prints a file that --config reads. Passwords in URLs are hidden, and have to be
+// filled in again before the file is used; no other setting is a secret.
 func (configPrint) Run(grammar *commandLine, app *kong.Kong, std streams) error {
 	if err := grammar.Config.validate(); err != nil {
 		return usageError{err}

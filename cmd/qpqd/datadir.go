@@ -2,7 +2,6 @@ package main
 
 import (
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -151,14 +150,9 @@ func (d *dataDir) readOrCreate(name string, create func() ([]byte, error)) ([]by
 	return data, privatefile.Replace(path, data)
 }
 
-// announce writes where the doors listen, for those who wait for it. What they
-// read is whole: it appears by a rename.
+// announce writes where the doors listen, until close.
 func (d *dataDir) announce(addresses map[string]string) error {
-	data, err := json.MarshalIndent(addresses, "", "  ")
-	if err != nil {
-		return err
-	}
-	return privatefile.Replace(d.file(listenFile), append(data, '\n'))
+	return writeAddresses(d.file(listenFile), addresses)
 }
 
 func ignoreMissing(err error) error {

@@ -1,21 +1,27 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"strconv"
+	"sync"
 	"syscall"
+	"time"
 
+	"github.com/quicproquo/node/cmd/internal/privatefile"
 	"github.com/quicproquo/node/nodeservice/noderpc"
 )
 
-// doors are the listeners of a node.
+// doors are the listeners of a node or of a gateway. Static once openDoors has returned.
 type doors struct {
 	http listener
 	rpc  listener // nil: none
@@ -161,6 +167,16 @@ func (d *doors) addresses() map[string]string {
 	return all
 }
 
+// writeAddresses writes addresses as JSON for those who wait for the file. It appears
+// by a rename, so that nobody reads half of it.
+func writeAddresses(path string, addresses map[string]string) error {
+	data, err := json.MarshalIndent(addresses, "", "  ")
+	if err != nil {
+		return err
+	}
+	return privatefile.Replace(path, append(data, '\n'))
+}
+
 func (d *doors) scheme(plain string) string {
 	if d.tls {
 		return plain + "s"
@@ -168,7 +184,7 @@ func (d *doors) scheme(plain string) string {
 	return plain
 }
 
-// attributes are addresses for the log.
+// attributes are the addresses, as the log takes them.
 func (d *doors) attributes() (attributes []any) {
 	all := d.addresses()
 	for _, name := range []string{"http", "rpc", "quic", "trusted_rpc", "ops", "public_url"} {
@@ -193,4 +209,27 @@ func (d *doors) close() (err error) {
 		}
 	}
 	return err
+}
+
+func serveHTTP(server *http.Server, door listener) error {
+	if err := server.Serve(door); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// shutDownTogether calls the Shutdown of each door at once, and returns when all have
+// returned: within the grace, at the end of which they cut off the clients that are left.
+func shutDownTogether(grace time.Duration, log *slog.Logger, doors map[string]func(context.Context) error) {
+	ctx, cancel := context.WithTimeout(context.Background(), grace)
+	defer cancel()
+	var leaving sync.WaitGroup
+	for door, shutdown := range doors {
+		leaving.Go(func() {
+			if err := shutdown(ctx); err != nil {
+				log.Warn("clients were cut off at the end of the grace", "door", door)
+			}
+		})
+	}
+	leaving.Wait()
 }

@@ -2,19 +2,16 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/http"
 	"os"
-	"sync"
 	"time"
 
 	"github.com/alecthomas/kong"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/quicproquo/node/cmd/internal/buildinfo"
-	"github.com/quicproquo/node/cmd/internal/privatefile"
 	"github.com/quicproquo/node/gateway"
 	"github.com/quicproquo/node/nodeservice/noderpc"
 )
@@ -132,29 +129,17 @@ func (c *gatewayCommand) serve(ctx context.Context, node *noderpc.GatewayNode, d
 // finished within the grace.
 func (c *gatewayCommand) drain(door *gateway.Gateway, server *http.Server, log *slog.Logger) {
 	log.Info("stopping; a second signal exits at once", "grace", c.ShutdownGrace)
-	ctx, cancel := context.WithTimeout(context.Background(), c.ShutdownGrace)
-	defer cancel()
-	var leaving sync.WaitGroup
-	for name, shutdown := range map[string]func(context.Context) error{"http": server.Shutdown, "streams": door.Shutdown} {
-		leaving.Go(func() {
-			if err := shutdown(ctx); err != nil {
-				log.Warn("clients were cut off at the end of the grace", "door", name)
-			}
-		})
-	}
-	leaving.Wait()
+	shutDownTogether(c.ShutdownGrace, log, map[string]func(context.Context) error{
+		"http": server.Shutdown, "streams": door.Shutdown,
+	})
 	_ = server.Close() // what Shutdown left
 }
 
-// announce writes the addresses for those who wait for them; what they read is
-// whole.
+// announce writes the addresses to the file of --announce, if there is one; withdraw
+// removes it.
 func (c *gatewayCommand) announce(addresses map[string]string) (withdraw func() error, err error) {
 	if c.Announce == "" {
 		return func() error { return nil }, nil
 	}
-	data, err := json.MarshalIndent(addresses, "", "  ")
-	if err == nil {
-		err = privatefile.Replace(c.Announce, append(data, '\n'))
-	}
-	return func() error { return ignoreMissing(os.Remove(c.Announce)) }, err
+	return func() error { return ignoreMissing(os.Remove(c.Announce)) }, writeAddresses(c.Announce, addresses)
 }

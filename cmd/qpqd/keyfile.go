@@ -18,14 +18,10 @@ import (
 type keyFile struct {
 	path  string
 	log   *slog.Logger
-	keys  *identity.SigningKeys // the same for good; its set is replaced by watch
-	stamp fileStamp             // owned by watch: of the file that was last read
+	keys  *identity.SigningKeys // the same for good; its set is replaced by look
+	stamp fileStamp             // owned by look: of the file that was last read
 }
 
-// keysCheck is how often the file is looked at.
-const keysCheck = time.Second
-
-// signingKeys are those that watch keeps up to date.
 func (f *keyFile) signingKeys() *identity.SigningKeys { return f.keys }
 
 func openKeyFile(path string, log *slog.Logger) (*keyFile, error) {
@@ -47,23 +43,9 @@ func readKeys(path string) (*identity.SigningKeys, error) {
 	return keys, nil
 }
 
-// watch takes over what others write, until ctx ends.
-func (f *keyFile) watch(ctx context.Context) {
-	tick := time.NewTicker(keysCheck)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-			f.look()
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
 // look reads the file if it changed. One that is missing or unusable changes
 // nothing: to forget all keys would log everybody out.
-func (f *keyFile) look() {
+func (f *keyFile) look(context.Context) {
 	stamp := stampOf(f.path) // before reading: what changes meanwhile is read next time
 	if stamp == f.stamp {
 		return
@@ -78,8 +60,8 @@ func (f *keyFile) look() {
 	f.log.Info("token keys read again")
 }
 
-// rotateKeys puts a file with one more key, which signs from now+lead on, in the
-// file's place. Nobody else rotates meanwhile.
+// rotateKeys replaces the file by one with one more key, which signs from now+lead on.
+// It holds a lock, so that nobody else rotates meanwhile.
 func rotateKeys(path string, now time.Time, lead, keep time.Duration) error {
 	unlock, err := lockDirectory(filepath.Dir(path))
 	if err != nil {
@@ -96,7 +78,8 @@ func rotateKeys(path string, now time.Time, lead, keep time.Duration) error {
 	return privatefile.Replace(path, keys.Marshal())
 }
 
-// lockDirectory waits for its turn. The file itself is no lock: it is replaced.
+// lockDirectory waits until it has the lock. The file itself cannot be locked, since it
+// is replaced.
 func lockDirectory(path string) (unlock func(), err error) {
 	dir, err := os.Open(path)
 	if err != nil {

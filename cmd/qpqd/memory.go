@@ -8,9 +8,9 @@ import (
 )
 
 const (
-	idleMemoryEvery = 5 * time.Second
-	idleMemoryKept  = 64 << 20 // bytes that the process may hold without using them
-	idleMemoryRare  = 5 * time.Minute
+	idleMemoryEvery = 5 * time.Second // how often to look
+	idleMemoryKept  = 64 << 20        // bytes that the process may hold without using them
+	idleMemoryRare  = 5 * time.Minute // the longest pause between two givings
 )
 
 // giveBackMemory returns to the system what a crowd of clients made the process
@@ -37,8 +37,8 @@ func giveBackMemory(ctx context.Context) {
 // faulted in again when they are needed: so what is soon idle again, as under a load
 // that goes on, is given back half as often each time.
 type giving struct {
-	last  time.Time     // that memory was given back
-	pause time.Duration // from then until it may be again
+	last  time.Time     // when memory was last given back
+	pause time.Duration // how long from then until it may be given back again
 }
 
 // due says whether to give back now, with so many bytes idle.

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -17,7 +16,6 @@ import (
 	"github.com/quicproquo/node/cmd/internal/buildinfo"
 	"github.com/quicproquo/node/gateway"
 	"github.com/quicproquo/node/nodeservice"
-	"github.com/quicproquo/node/nodeservice/identity"
 	"github.com/quicproquo/node/nodeservice/noderpc"
 	"github.com/quicproquo/node/nodeservice/pebblestore"
 )
@@ -60,13 +58,6 @@ type node struct {
 	ops     *http.Server
 
 	undo []func() error // what close calls, backwards
-}
-
-// tokenKeys are the keys of our tokens, wherever they are kept. While watch runs
-// the set follows what others do to it.
-type tokenKeys interface {
-	signingKeys() *identity.SigningKeys
-	watch(ctx context.Context)
 }
 
 // start makes all parts, and begins to listen but not yet to serve. Whatever
@@ -139,6 +130,22 @@ func (n *node) startService(ctx context.Context, stderr io.Writer) error {
 	return nil
 }
 
+// makeRPC makes the server of the native door, for all of its transports.
+func (n *node) makeRPC() error {
+	config := noderpc.ServerConfig{
+		Node: n.service, MaxPayload: int(n.cfg.MaxPayload), Log: n.log,
+		Limits: noderpc.Limits{TotalBytes: int64(n.cfg.MaxNativeBytes)},
+	}
+	if n.doors.quic != nil {
+		var err error
+		if config.QUICSecret, err = n.data.quicSecret(); err != nil {
+			return err
+		}
+	}
+	n.rpc = noderpc.NewServer(config)
+	return nil
+}
+
 // openPebble opens the store of the data directory, and the secrets beside it.
 func (n *node) openPebble() (secret []byte, err error) {
 	if secret, err = n.data.secret(); err != nil {
@@ -175,7 +182,7 @@ func (n *node) run(ctx context.Context) error {
 	defer stop()
 	parts.Go(func() error { return n.service.Run(serving) })
 	parts.Go(func() error { giveBackMemory(serving); return nil })
-	parts.Go(func() error { n.keys.watch(serving); return nil })
+	parts.Go(func() error { watchKeys(serving, n.keys); return nil })
 	parts.Go(func() error { return serveHTTP(n.http, n.doors.http) })
 	if n.doors.rpc != nil {
 		parts.Go(func() error { return n.rpc.Serve(context.WithoutCancel(ctx), n.doors.rpc) })
@@ -205,31 +212,14 @@ func (n *node) run(ctx context.Context) error {
 	return errors.Join(err, parts.Wait())
 }
 
-func serveHTTP(server *http.Server, door listener) error {
-	if err := server.Serve(door); !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return nil
-}
-
 // drain turns readiness off, asks clients to come back later, and lets go of
 // those that have not finished within the grace. Both doors go at once; metrics
 // stay until the end.
 func (n *node) drain() {
-	ctx, cancel := context.WithTimeout(context.Background(), n.cfg.ShutdownGrace)
-	defer cancel()
 	n.service.Drain()
-	var leaving sync.WaitGroup
-	for door, shutdown := range map[string]func(context.Context) error{
+	shutDownTogether(n.cfg.ShutdownGrace, n.log, map[string]func(context.Context) error{
 		"http": n.http.Shutdown, "streams": n.gateway.Shutdown, "rpc": n.rpc.Shutdown,
-	} {
-		leaving.Go(func() {
-			if err := shutdown(ctx); err != nil {
-				n.log.Warn("clients were cut off at the end of the grace", "door", door)
-			}
-		})
-	}
-	leaving.Wait()
+	})
 	_ = n.http.Close() // what Shutdown left
 	_ = n.ops.Close()
 }

@@ -26,9 +26,9 @@ const keysPatience = 5 * time.Second
 type sharedKeySet struct {
 	secrets *redisstore.Secrets
 	log     *slog.Logger
-	keys    *identity.SigningKeys // the same for good; its set is replaced by watch
-	last    []byte                // owned by watch: what was last read
-	away    bool                  // owned by watch: the last look failed
+	keys    *identity.SigningKeys // the same for good; its set is replaced by look
+	last    []byte                // owned by look: what was last read
+	away    bool                  // owned by look: the last look failed
 }
 
 // openSharedKeys reads the keys; the first node of all makes them.
@@ -45,20 +45,6 @@ func openSharedKeys(ctx context.Context, secrets *redisstore.Secrets, log *slog.
 }
 
 func (s *sharedKeySet) signingKeys() *identity.SigningKeys { return s.keys }
-
-// watch takes over what others write, until ctx ends.
-func (s *sharedKeySet) watch(ctx context.Context) {
-	tick := time.NewTicker(keysCheck)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-			s.look(ctx)
-		case <-ctx.Done():
-			return
-		}
-	}
-}
 
 // look takes over keys that changed. Those that are missing or unusable change
 // nothing: to forget all keys would log everybody out.
@@ -99,8 +85,8 @@ func readSharedKeys(ctx context.Context, address secretURL) (keys *identity.Sign
 	return keys, err
 }
 
-// rotateSharedKeys adds a key that signs from now+lead on. Who else rotates at the
-// same time makes one of us begin anew.
+// rotateSharedKeys adds a key that signs from now+lead on. When others rotate at the
+// same time, all but one of them begin anew.
 func rotateSharedKeys(ctx context.Context, address secretURL, now time.Time, lead, keep time.Duration) error {
 	return withSecrets(address, func(secrets *redisstore.Secrets) error {
 		for range 10 {

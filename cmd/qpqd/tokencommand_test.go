@@ -66,7 +66,7 @@ func TestRotatedKeysAreTakenOver(t *testing.T) {
 	if code, out, stderr := qpqd(t, "token", "rotate", "--data-dir", dir); code != exitDone || !strings.Contains(out, "a new key signs from") {
 		t.Fatalf("exit %d, %s%s", code, out, stderr)
 	}
-	running.look()
+	running.look(t.Context())
 	after := running.keys.JWKS()
 	if bytes.Count(after, []byte(`"kid"`)) != 2 || bytes.Equal(before, after) {
 		t.Errorf("after a rotation the node has\n%s", after)
@@ -77,7 +77,7 @@ func TestRotatedKeysAreTakenOver(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, keysFile), []byte("spoilt"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	running.look()
+	running.look(t.Context())
 	if !bytes.Equal(running.keys.JWKS(), after) {
 		t.Error("an unusable file logged everybody out")
 	}

@@ -4,8 +4,6 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
-
-	"github.com/quicproquo/node/nodeservice/noderpc"
 )
 
 // udpDoor is where native clients come over QUIC. There is no QUIC without TLS.
@@ -25,20 +23,4 @@ func listenUDP(c *config, rpc net.Addr, certificate *certificate) (*udpDoor, err
 		return nil, fmt.Errorf("--rpc-listen, over UDP for QUIC (--quic off does without): %w", err)
 	}
 	return &udpDoor{socket, certificate.config()}, nil
-}
-
-// makeRPC makes the server of the native door, over whichever transport.
-func (n *node) makeRPC() error {
-	config := noderpc.ServerConfig{
-		Node: n.service, MaxPayload: int(n.cfg.MaxPayload), Log: n.log,
-		Limits: noderpc.Limits{TotalBytes: int64(n.cfg.MaxNativeBytes)},
-	}
-	if n.doors.quic != nil {
-		var err error
-		if config.QUICSecret, err = n.data.quicSecret(); err != nil {
-			return err
-		}
-	}
-	n.rpc = noderpc.NewServer(config)
-	return nil
 }

@@ -16,14 +16,17 @@ import (
 
 const (
 	maxTokenTTL      = 24 * time.Hour
-	leastNativeBytes = 64 << 20
-	leastHTTPBytes   = 64 << 20
+	leastNativeBytes = 64 << 20 // bytes: several of the largest pages
+	leastHTTPBytes   = 64 << 20 // bytes: likewise
 )
 
 // validate checks the whole configuration, and tells the first fault in a sentence
 // that names its flags. It touches no file: what cannot be opened fails at start.
 func (c *config) validate() error {
-	for _, check := range []func() error{c.validateDoors, c.validateOrigins, c.validateIssuers, c.validateStore, c.validateMemory, c.validateNumbers, c.validateTimes} {
+	for _, check := range []func() error{
+		c.validateDoors, c.validateOrigins, c.validateIssuers, c.validateStore,
+		c.validateMemory, c.validateNumbers, c.validateTimes,
+	} {
 		if err := check(); err != nil {
 			return err
 		}
