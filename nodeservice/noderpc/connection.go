@@ -18,7 +18,7 @@ import (
 type connection struct {
 	server   *Server
 	address  netip.Addr // of the peer; zero on a unix socket
-	trusted  bool       // a gateway, believed what it says of its clients
+	trusted  bool       // it is a gateway: what it says of its clients is believed
 	limits   Limits     // of this connection
 	wire     *wire
 	rpc      *rpc.Conn
@@ -28,9 +28,9 @@ type connection struct {
 	fetches  fetches
 	sessions atomic.Int64 // capabilities bound to a session that the peer holds
 
-	condemned bool // guarded by server.mu: cut, since it held most
+	condemned bool // guarded by server.mu: it was cut, since it held most
 
-	releasing sync.WaitGroup // of calls to the peer that nobody waits for any more
+	releasing sync.WaitGroup // releases of calls to the peer that nobody waits for any more
 }
 
 // start serves an accepted connection, if there is room for it.
@@ -67,13 +67,13 @@ func (c *connection) open(conn net.Conn) {
 	l := c.limits
 	m := &meter{limit: l.ConnectionBytes}
 	if !c.trusted {
-		m.strangers, m.house = c.server.strangers, c.server.house
+		m.strangers, m.total = c.server.strangers, c.server.total
 	}
 	maxFrame := max(c.server.payload+headroom, minMessage)
 	c.wire = newWire(conn, maxFrame, m, timeouts{
 		first: l.FirstMessage, body: l.Body, write: l.Write, end: closeGrace,
 	})
-	c.wire.out.held = m.copies
+	c.wire.out.charge = m.addCopies
 	c.wire.guard = newGuard(2*l.Calls, l.PipelinedMaximum, c.wire, &c.arrivals)
 	c.rpc = rpc.NewConn(c.wire, &rpc.Options{
 		BootstrapClient: capnp.Client(c.capability(nil)),

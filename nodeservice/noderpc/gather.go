@@ -20,14 +20,14 @@ const (
 type gatherer struct {
 	conn    net.Conn
 	timeout time.Duration // of one chunk
-	held    func(n int64) // hears of bytes that wait here, or do not any more; static before the first send; nil: nobody asks
+	charge  func(n int64) // is told of n bytes more, or less, that wait here; static from the first send on
 
 	mu      sync.Mutex
 	changed sync.Cond
 	waiting []byte // guarded by mu
-	taken   int64  // guarded by mu: bytes, in all
-	begun   int64  // guarded by mu: of them, those that were given to the connection
-	written int64  // guarded by mu: and those that it has taken
+	taken   int64  // guarded by mu: bytes that send has taken, in all
+	begun   int64  // guarded by mu: of them, those whose write has begun
+	written int64  // guarded by mu: of them, those whose write has returned
 	ended   bool   // guarded by mu: nothing more is taken
 	err     error  // guarded by mu: of the write that failed
 
@@ -35,14 +35,14 @@ type gatherer struct {
 }
 
 func newGatherer(conn net.Conn, timeout time.Duration) *gatherer {
-	g := &gatherer{conn: conn, timeout: timeout, done: make(chan struct{})}
+	g := &gatherer{conn: conn, timeout: timeout, charge: func(int64) {}, done: make(chan struct{})}
 	g.changed.L = &g.mu
 	go g.run()
 	return g
 }
 
-// send takes a copy of the message; it blocks while too much waits. Before any of
-// the message is written, end is told where it ends in all that is sent; nil:
+// send takes a copy of the message; it blocks while too much waits. Before any of the
+// message is written, it stores in end where the message ends in all that is sent; nil:
 // nobody asks.
 func (g *gatherer) send(msg *capnp.Message, end *atomic.Int64) error {
 	g.mu.Lock()
@@ -61,7 +61,7 @@ func (g *gatherer) send(msg *capnp.Message, end *atomic.Int64) error {
 		return err // and half a frame is not sent
 	}
 	g.taken += int64(len(longer) - len(g.waiting))
-	g.hold(int64(len(longer) - len(g.waiting)))
+	g.charge(int64(len(longer) - len(g.waiting)))
 	if end != nil {
 		end.Store(g.taken)
 	}
@@ -70,16 +70,17 @@ func (g *gatherer) send(msg *capnp.Message, end *atomic.Int64) error {
 	return nil
 }
 
-// hasBegun says whether all up to end was given to the connection. Nobody can have
-// what was not.
+// hasBegun says whether the write of all bytes up to end has begun. A peer cannot have
+// received what was not written.
 func (g *gatherer) hasBegun(end int64) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return 0 < end && end <= g.begun
 }
 
-// writtenByNow says how much is written. A peer may answer before the write that
-// it answers has returned: so it waits for the one under way, within the timeout.
+// writtenByNow says how many bytes are written. A peer may answer a message before the
+// write of that message has returned: so a write under way is waited for, within the
+// timeout.
 func (g *gatherer) writtenByNow(timeout time.Duration) int64 {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -128,17 +129,11 @@ func (g *gatherer) run() {
 		g.changed.Broadcast()
 		g.mu.Unlock()
 		err := g.write(writing)
-		g.hold(int64(-len(writing)))
+		g.charge(int64(-len(writing)))
 		if err != nil {
 			g.fail(err)
 			return
 		}
-	}
-}
-
-func (g *gatherer) hold(n int64) {
-	if g.held != nil {
-		g.held(n)
 	}
 }
 

@@ -36,7 +36,7 @@ type guard struct {
 	closed   <-chan struct{}
 	out      *gatherer // where what is sent goes
 	arrivals *arrivals
-	asked    asked
+	own      ownQuestions
 	exact    bool // owned by the runtime's reading goroutine: the peer's Finishes tell answers it has from those it gave up
 
 	mu        sync.Mutex
@@ -46,7 +46,7 @@ type guard struct {
 }
 
 func newGuard(maxCalls int, hold time.Duration, w *wire, a *arrivals) *guard {
-	return &guard{maxCalls: maxCalls, hold: hold, closed: w.closed, out: w.out, arrivals: a, asked: asked{meter: w.meter},
+	return &guard{maxCalls: maxCalls, hold: hold, closed: w.closed, out: w.out, arrivals: a, own: ownQuestions{meter: w.meter},
 		questions: make(map[uint32]*question)}
 }
 

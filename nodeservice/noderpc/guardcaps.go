@@ -14,7 +14,7 @@ func (g *guard) receiveReturn(msg rpccp.Message) error {
 	if err != nil {
 		return err
 	}
-	if err := g.asked.answered(ret.AnswerId()); err != nil || ret.Which() != rpccp.Return_Which_results {
+	if err := g.own.answered(ret.AnswerId()); err != nil || ret.Which() != rpccp.Return_Which_results {
 		return err
 	}
 	results, err := ret.Results()

@@ -8,8 +8,8 @@ import (
 	"github.com/quicproquo/node/nodeservice"
 )
 
-// What a call that waits is charged until it returns, besides its message: goroutines
-// with their stacks, and the records of whom to wake.
+// What a call that waits is charged until it returns, in bytes, besides its message: its
+// goroutines with their stacks, and the records that it is woken by.
 const (
 	waitCost   = 8 << 10
 	followCost = 16 << 10
@@ -20,7 +20,7 @@ var (
 	errStrangersFull  = errors.New("connections without a login hold too much memory; try again later")
 )
 
-// pool is what all connections that have not logged in may hold together.
+// pool counts what all connections without a login hold together, in bytes.
 type pool struct {
 	mu    sync.Mutex
 	used  int64 // guarded by mu
@@ -37,8 +37,8 @@ func (p *pool) take(n int64) bool {
 	return true
 }
 
-// owe takes n without asking.
-func (p *pool) owe(n int64) { p.give(-n) }
+// takeAnyway takes n even beyond the limit.
+func (p *pool) takeAnyway(n int64) { p.give(-n) }
 
 func (p *pool) give(n int64) {
 	p.mu.Lock()
@@ -46,22 +46,24 @@ func (p *pool) give(n int64) {
 	p.used -= n
 }
 
-// meter counts the bytes that a connection makes the node hold: messages
-// received until they are released, messages allocated until they are released.
+// meter counts the bytes that a connection makes the node hold: those of messages, both
+// ways, from their allocation to their release.
 type meter struct {
+	limit int64 // bytes that may be taken; static after construction
+
 	mu        sync.Mutex
-	used      int64         // guarded by mu
-	limit     int64         // static after construction
-	waiting   int64         // guarded by mu: of answers that are in memory and not taken yet, and of copies on their way out
-	strangers *pool         // guarded by mu: also charged; nil once the connection has logged in
-	house     *house        // guarded by mu: also charged; nil: of a client or a gateway, or the connection has ended
-	given     chan struct{} // guarded by mu: closed by the next give; nil: nobody waits
+	used      int64         // guarded by mu: bytes that are taken
+	waiting   int64         // guarded by mu: bytes beside them: of answers that wait in reserve, and of copies to be written
+	strangers *pool         // guarded by mu: also charged with used; nil once the connection has logged in, and for clients
+	total     *totalMeter   // guarded by mu: also charged with both; nil for clients and gateways, and once the connection has ended
+	freed     chan struct{} // guarded by mu: closed by the next give; nil: nobody waits
 }
 
+// take takes n bytes or fails, and then the connection ends.
 func (m *meter) take(n int) error { return m.takeWithin(n, m.limit) }
 
-// takeForWait is take on behalf of a call that waits, which fails alone. Half of the
-// limit is left for what does not wait.
+// takeForWait takes n bytes for a call that waits. If it fails, so does that call, and
+// the connection goes on. Half of the limit is left for what does not wait.
 func (m *meter) takeForWait(n int) error {
 	if m.takeWithin(n, m.limit/2) == nil {
 		return nil
@@ -71,14 +73,15 @@ func (m *meter) takeForWait(n int) error {
 }
 
 func (m *meter) takeWithin(n int, limit int64) error {
-	h, err := m.tryTake(n, limit)
+	total, err := m.tryTake(n, limit)
 	if err == nil {
-		h.add(int64(n)) // may look into every meter
+		total.add(int64(n)) // without mu: it may ask every meter what it holds
 	}
 	return err
 }
 
-func (m *meter) tryTake(n int, limit int64) (*house, error) {
+// tryTake returns the total that is still to be charged.
+func (m *meter) tryTake(n int, limit int64) (*totalMeter, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.used+int64(n) > limit {
@@ -88,67 +91,69 @@ func (m *meter) tryTake(n int, limit int64) (*house, error) {
 		return nil, errStrangersFull
 	}
 	m.used += int64(n)
-	return m.house, nil
+	return m.total, nil
 }
 
+// give gives back what was taken or reserved.
 func (m *meter) give(n int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.used -= int64(n)
-	m.house.add(int64(-n))
-	if m.given != nil {
-		close(m.given)
-		m.given = nil
+	m.total.add(int64(-n))
+	if m.freed != nil {
+		close(m.freed)
+		m.freed = nil
 	}
 	if m.strangers != nil {
 		m.strangers.give(int64(n))
 	}
 }
 
-// reserve waits until n bytes of an answer fit into half of the limit, and takes
-// them: a peer that asks for much at once is served as fast as it finishes, where
-// take would cut it. The other half is for the encoded answer, while both exist.
+// reserve takes n bytes of an answer as soon as they fit into half of the limit: a peer
+// that asks for much at once is served as fast as it finishes calls, where take would
+// end its connection. The other half is for the encoded answer, while both exist.
 func (m *meter) reserve(ctx context.Context, n int) error {
-	m.comes(int64(n)).add(int64(n))
-	err := m.reserveNow(ctx, int64(n))
-	m.came(int64(n), err == nil)
+	m.addWaiting(int64(n)).add(int64(n))
+	err := m.awaitRoom(ctx, int64(n))
+	m.endWaiting(int64(n), err == nil)
 	return err
 }
 
-func (m *meter) reserveNow(ctx context.Context, n int64) error {
+func (m *meter) awaitRoom(ctx context.Context, n int64) error {
 	for {
-		given, err := m.tryReserve(n)
-		if given == nil {
+		freed, err := m.tryReserve(n)
+		if freed == nil {
 			return err
 		}
 		select {
-		case <-given:
+		case <-freed:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
 }
 
-// comes counts an answer in that is in memory and not taken yet.
-func (m *meter) comes(n int64) *house {
+// addWaiting counts n bytes that are in memory and not taken; it returns the total that
+// is still to be charged.
+func (m *meter) addWaiting(n int64) *totalMeter {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.waiting += n
-	return m.house
+	return m.total
 }
 
-// came counts it out again.
-func (m *meter) came(n int64, taken bool) {
+// endWaiting counts them out again; taken: they are in used now.
+func (m *meter) endWaiting(n int64, taken bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.waiting -= n
 	if !taken {
-		m.house.add(-n)
+		m.total.add(-n)
 	}
 }
 
-// tryReserve returns what to wait for if there is no room now.
-func (m *meter) tryReserve(n int64) (given <-chan struct{}, _ error) {
+// tryReserve takes n bytes, or returns a channel to wait for if there is no room now.
+func (m *meter) tryReserve(n int64) (freed <-chan struct{}, _ error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
@@ -157,18 +162,19 @@ func (m *meter) tryReserve(n int64) (given <-chan struct{}, _ error) {
 	case m.used+n <= m.limit/2:
 		m.used += n
 		if m.strangers != nil {
-			m.strangers.owe(n)
+			m.strangers.takeAnyway(n)
 		}
 		return nil, nil
 	}
-	if m.given == nil {
-		m.given = make(chan struct{})
+	if m.freed == nil {
+		m.freed = make(chan struct{})
 	}
-	return m.given, nil
+	return m.freed, nil
 }
 
-// copies counts what waits to be written, besides the message that it is a copy of.
-func (m *meter) copies(n int64) { m.comes(n).add(n) }
+// addCopies counts n bytes more, or less, that wait to be written: the message that they
+// are a copy of is counted beside them.
+func (m *meter) addCopies(n int64) { m.addWaiting(n).add(n) }
 
 // held is what the connection makes the node hold.
 func (m *meter) held() int64 {
@@ -181,8 +187,8 @@ func (m *meter) held() int64 {
 func (m *meter) leave() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.house.add(-m.used - m.waiting)
-	m.house = nil
+	m.total.add(-m.used - m.waiting)
+	m.total = nil
 }
 
 // leaveStrangers moves the connection out of the common pool: it logged in, or

@@ -22,8 +22,8 @@ type Server struct {
 	trustedLimits Limits
 	quicSecret    []byte // nil: none
 
-	strangers *pool  // of all connections that have not logged in
-	house     *house // of all connections but those of gateways
+	strangers *pool       // what all connections without a login hold together
+	total     *totalMeter // what all connections hold together, those of gateways left out
 
 	serving context.Context // ended by Shutdown and Close: then streams and waits end
 	drained context.CancelFunc
@@ -49,8 +49,9 @@ type ServerConfig struct {
 	// others, by Limits.
 	TrustedLimits Limits
 
-	// QUICSecret is this node's alone, and the same after a restart: then clients over
-	// QUIC learn of the restart at once. nil: they wait for a timeout.
+	// QUICSecret keys stateless resets (RFC 9000 section 10.3) and address tokens
+	// (section 8.1): at least 32 random bytes, this node's alone and the same after a
+	// restart, of which clients then learn at once. nil: they wait for a timeout.
 	QUICSecret []byte
 }
 
@@ -72,7 +73,8 @@ type Limits struct {
 // headroom is what a message may have besides its payload: the token, the call.
 const headroom = 64 << 10
 
-// minMessage is what a full key package upload needs, whatever payloads may have.
+// minMessage is what a full upload of key packages needs: a message may have as much,
+// even where payloads may have less.
 const minMessage = nodeservice.MaxUpload*(nodeservice.MaxKeyPackage+wordBytes) + headroom
 
 // drainRetry is when clients of a node that shuts down are asked to come back.
@@ -137,7 +139,7 @@ func NewServer(cfg ServerConfig) *Server {
 		conns:     make(map[*connection]struct{}),
 		perHost:   make(map[hostKey]int),
 	}
-	s.house = &house{limit: cfg.Limits.TotalBytes, overfull: s.clear}
+	s.total = &totalMeter{limit: cfg.Limits.TotalBytes, cut: s.cutLargest}
 	return s
 }
 
@@ -184,7 +186,7 @@ func (s *Server) serve(ctx context.Context, ln net.Listener, trusted bool) error
 	}
 }
 
-// pause waits; false means that ctx or the server ended instead.
+// pause waits for d; false: ctx ended, or ended was closed, before.
 func pause(ctx context.Context, ended <-chan struct{}, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -36,7 +36,7 @@ type wire struct {
 	closed    chan struct{}
 	broken    atomic.Bool // reading ended: no call will be answered any more
 	severed   atomic.Bool // cut: what has come and is not read yet is of no use any more
-	letting   sync.Mutex  // held while capabilities of the peer are let go of
+	releasing sync.Mutex  // held while capabilities of the peer are released
 }
 
 // timeouts of a connection.
@@ -223,7 +223,7 @@ func (o *outgoing) send() error {
 	if guard == nil {
 		return o.wire.out.send(raw, nil)
 	}
-	if err := guard.asked.ask(o.msg); err != nil {
+	if err := guard.own.ask(o.msg); err != nil {
 		return err
 	}
 	var end *atomic.Int64
@@ -259,8 +259,8 @@ func (i *incoming) Release() {
 	}
 	if i.raw != nil {
 		if i.raw.CapTable().Len() > 0 {
-			i.wire.letting.Lock()
-			defer i.wire.letting.Unlock()
+			i.wire.releasing.Lock()
+			defer i.wire.releasing.Unlock()
 		}
 		i.raw.Release()
 	}
