@@ -98,8 +98,8 @@ func (o *object) Authenticate(ctx context.Context, call schema.NodeService_authe
 		})
 }
 
-// Renew implements schema.NodeService_Server. It runs before the next call on
-// the capability, which so has the newer token.
+// Renew implements schema.NodeService_Server. It runs before the next call on the
+// capability, which therefore has the new token.
 func (o *object) Renew(ctx context.Context, call schema.NodeService_renew) error {
 	r := o.request(call.Call, call.Args())
 	r.inline = true

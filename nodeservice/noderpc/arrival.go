@@ -3,10 +3,8 @@ package noderpc
 import (
 	"context"
 	"errors"
-	"io"
 	"net"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -140,47 +138,4 @@ func (w *wire) farewell() {
 	}
 	_, err := w.in.Peek(1)
 	w.ended(!errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, net.ErrClosed))
-}
-
-// WatchEnds is for a listener below TLS: crypto/tls reports the end of a stream
-// that its peer never announced, by a close_notify, like one that it did. On a
-// connection that was not accepted by such a listener an end over TLS shows
-// nothing, and what a client fetched that leaves without an Abort comes again.
-func WatchEnds(ln net.Listener) net.Listener { return endsListener{ln} }
-
-type endsListener struct{ net.Listener }
-
-// Accept implements net.Listener.
-func (l endsListener) Accept() (net.Conn, error) {
-	conn, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	return &endsConn{Conn: conn}, nil
-}
-
-// endsConn knows whether its stream has ended.
-type endsConn struct {
-	net.Conn
-	ended atomic.Bool
-}
-
-// Read implements net.Conn.
-func (c *endsConn) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
-	if err == io.EOF {
-		c.ended.Store(true)
-	}
-	return n, err
-}
-
-// announced says whether the end of a stream was the peer's own: a close_notify
-// is read before the end of the connection below is.
-func announced(conn net.Conn) bool {
-	over, isOver := conn.(interface{ NetConn() net.Conn })
-	if !isOver {
-		return true
-	}
-	below, watched := over.NetConn().(*endsConn)
-	return watched && !below.ended.Load()
 }

@@ -37,9 +37,9 @@ var _ io.Closer = (*Client)(nil)
 
 // role is whom a client serves: one client of the node, or those of a gateway.
 type role struct {
-	forwards   bool          // Origins go along with what they come with
-	unanswered uint32        // events of a stream that wait in the connection; 0: a window of them
-	buffer     int           // events of a stream that wait here
+	forwards   bool          // calls carry the Origin that they are made with
+	unanswered uint32        // how many events of a stream may wait in the connection; 0: a window of them
+	buffer     int           // how many events of a stream may wait here
 	retryAfter time.Duration // when the node may be back; 0: nobody knows
 }
 

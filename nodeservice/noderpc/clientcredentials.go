@@ -14,14 +14,14 @@ import (
 type credentials struct {
 	token   string
 	from    nodeservice.Origin
-	refused func() // called when the token is to be looked at before it is used again
+	refused func() // called when the node must be asked about the token before it is used again
 }
 
 // payWithin bounds the end of a session without a call.
 const payWithin = 5 * time.Second
 
-// told listens to what a call returned. Who is only asked for a nonce was not
-// refused.
+// told calls refused if the token is why a call failed. A call that failed only for want
+// of a nonce does not count.
 func (c *credentials) told(err error) {
 	switch e := nodeservice.AsError(err); {
 	case err == nil || e.Nonce != "":

@@ -68,7 +68,7 @@ func decodePage(in schema.Page, err error) (page nodeservice.Page, _ error) {
 	return page, nil
 }
 
-// decodeGap reads reasons of a newer node as 0.
+// decodeGap reads a reason that only a newer node knows as 0.
 func decodeGap(in schema.Gap, err error) (gap nodeservice.Gap, _ error) {
 	if err != nil {
 		return gap, err

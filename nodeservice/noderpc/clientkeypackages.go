@@ -10,8 +10,8 @@ import (
 	"github.com/quicproquo/node/schema"
 )
 
-// UploadKeyPackages implements nodeservice.Session. AnyLength is what uploads of
-// version 0 have: this client speaks a later one, and the node decides.
+// UploadKeyPackages implements nodeservice.Session. It ignores AnyLength, which only
+// uploads of version 0 have: this client speaks a later one.
 func (s *clientSession) UploadKeyPackages(
 	ctx context.Context, req nodeservice.UploadRequest,
 ) ([]nodeservice.Fingerprint, error) {
@@ -19,7 +19,7 @@ func (s *clientSession) UploadKeyPackages(
 		return s.uploadFor(ctx, req.Owner, req.Packages[0])
 	}
 	if !req.Owner.IsZero() && req.Owner != s.identity {
-		return nil, invalid("the schema names an owner with one key package, which is no last-resort one")
+		return nil, invalid("an upload for another owner must be one key package, and not a last-resort one")
 	}
 	if len(req.Packages) > nodeservice.MaxUpload {
 		return nil, invalid("packages has %d items; at most %d are allowed", len(req.Packages), nodeservice.MaxUpload)
@@ -47,7 +47,7 @@ func (s *clientSession) UploadKeyPackages(
 		})
 }
 
-// uploadFor is the upload of before batches, which names the owner.
+// uploadFor uploads one key package by the older method, which names the owner.
 func (s *clientSession) uploadFor(
 	ctx context.Context, owner nodeservice.Identity, pkg []byte,
 ) ([]nodeservice.Fingerprint, error) {

@@ -58,7 +58,8 @@ func placeEnqueue(p schema.NodeService_enqueue_Params, req nodeservice.EnqueueRe
 	return p.SetPayload(req.Payload)
 }
 
-// setChannel names a channel, or the queue of before channels by naming none.
+// setChannel names a channel; with legacy it names none, which means the queue that
+// version 0 had instead of channels.
 func setChannel(
 	p interface{ SetChannelId([]byte) error }, id nodeservice.ChannelID, legacy bool,
 ) error {
@@ -119,7 +120,7 @@ func (s *clientSession) Ack(ctx context.Context, req nodeservice.AckRequest) err
 	return s.ack(ctx, req, 0)
 }
 
-// ack is an acknowledgement within a stream, unless its name is 0.
+// ack acknowledges within the stream of that id; 0: in no stream.
 func (s *clientSession) ack(ctx context.Context, req nodeservice.AckRequest, stream uint32) error {
 	_, err := ask(ctx, s, schema.NodeService.Ack,
 		func(p schema.NodeService_ack_Params) error {

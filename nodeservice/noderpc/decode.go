@@ -18,11 +18,12 @@ func invalid(format string, args ...any) error {
 	return nodeservice.Errorf(nodeservice.CodeInvalidArgument, format, args...)
 }
 
-// unreadable is a pointer that leads nowhere, or a list longer than its message.
+// unreadable is the error of a pointer that leads nowhere, or of a list that is longer
+// than its message.
 func unreadable(cause error) error {
 	return &nodeservice.Error{
 		Code:   nodeservice.CodeInvalidArgument,
-		Detail: "the message is no valid encoding of its schema", Cause: cause,
+		Detail: "the message is not a valid encoding of its schema", Cause: cause,
 	}
 }
 
@@ -76,7 +77,7 @@ func channelID(field []byte, err error) (id nodeservice.ChannelID, legacy bool, 
 	case len(field) == 0:
 		return id, true, nil
 	case len(field) != len(id):
-		return id, false, invalid("channelId has %d bytes: it is empty, or the 16 bytes of a UUID", len(field))
+		return id, false, invalid("channelId has %d bytes; it must be empty, or the 16 bytes of a UUID", len(field))
 	}
 	copy(id[:], field)
 	if id.IsZero() {

@@ -9,9 +9,9 @@ import (
 	"github.com/quicproquo/node/nodeservice"
 )
 
-// fetches are the drains of one connection that are under way. Messages come in
-// order only if the page of one that was cancelled is back before the next one
-// looks: or what it holds would come after what follows it.
+// fetches are those fetches of one connection that are under way and remove what they
+// return. When one is cancelled, its page must be back in the queue before the next one
+// looks: otherwise the messages of that page would come after later ones.
 type fetches struct {
 	mu    sync.Mutex
 	begun map[*fetching]struct{} // guarded by mu: and not over
@@ -26,8 +26,8 @@ type fetching struct {
 	page    *nodeservice.Handout // owned by its handler, then by the message that carries it
 }
 
-// begin enters a drain that has had its turn, once those before it that are
-// leaving are over. It waits for no turn of others, and only for those that began
+// begin enters a fetch, once those before it that were cancelled are over. It is called
+// when the fetch has had its turn in its lane, and waits only for fetches that began
 // before: so no two wait for each other. ctx must end when the handler returns.
 func (f *fetches) begin(ctx context.Context) (*fetching, error) {
 	mine, ahead := f.enter(ctx)
@@ -78,7 +78,8 @@ func (f *fetching) lose() {
 	f.end()
 }
 
-// carriedBy has a message tell what becomes of the page.
+// carriedBy ties the page to the message that carries it, which then tells what became
+// of it.
 func (f *fetching) carriedBy(msg *capnp.Message) bool {
 	arena, metered := msg.Arena.(*meteredArena)
 	if metered {

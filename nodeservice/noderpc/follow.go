@@ -10,8 +10,8 @@ import (
 	"github.com/quicproquo/node/schema"
 )
 
-// Follow implements schema.NodeService_Server: it pulls events from the core's
-// stream and pushes them into the peer's sink, so many at most without an answer. A sink
+// Follow implements schema.NodeService_Server: it pulls events from the core's stream and
+// pushes them into the peer's sink, with a bound on those that are not answered. A sink
 // that does not answer stops the pulling, and costs no more.
 func (o *object) Follow(ctx context.Context, call schema.NodeService_follow) error {
 	args := call.Args()

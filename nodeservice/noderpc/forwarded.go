@@ -7,13 +7,13 @@ import (
 	"github.com/quicproquo/node/schema"
 )
 
-// forwarded is the name of the door through which clients of a gateway that
-// stands apart come, in the audit.
+// forwardedDoor is the door, in the audit, of clients that come through a gateway that
+// stands apart.
 const forwardedDoor = "gateway"
 
 // readForwarded takes over what a trusted gateway tells of its client. Nobody
-// else is believed: an address that one may choose is no limit, and a proof of
-// another's request is no proof.
+// else is believed: an address that a client may choose limits nothing, and a proof that
+// was made for another's request proves nothing.
 func readForwarded(origin *nodeservice.Origin, auth schema.Auth) error {
 	address, err := auth.ClientAddress()
 	if err != nil {
@@ -22,7 +22,7 @@ func readForwarded(origin *nodeservice.Origin, auth schema.Auth) error {
 	if address != "" {
 		addr, err := netip.ParseAddr(address)
 		if err != nil {
-			return invalid("clientAddress is no IP address")
+			return invalid("clientAddress is not an IP address")
 		}
 		origin.Address, origin.Door = addr.Unmap().WithZone(""), forwardedDoor
 	}

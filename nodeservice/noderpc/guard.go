@@ -26,10 +26,9 @@ var (
 // process when its target turns out to reject at once (a null session, an
 // unknown method), in a goroutine of the library where nothing recovers. So the
 // guard holds such a call back until our Return for that answer has been sent;
-// from then on the runtime answers it without that path. It also refuses what
-// no client of ours has a use for, and bounds lists whose length costs memory
-// that their encoding does not. It hears from the peer what became of the pages
-// that were handed to it.
+// from then on the runtime answers it without that path. It also refuses what no
+// client of ours has a use for, and bounds lists that cost more memory than their
+// encoding does. From the peer's Finishes it learns which pages of messages arrived.
 type guard struct {
 	maxCalls int           // received and not yet answered; static
 	hold     time.Duration // longest time a call is held back; static
@@ -37,17 +36,19 @@ type guard struct {
 	out      *gatherer // where what is sent goes
 	arrivals *arrivals
 	own      ownQuestions
-	exact    bool // owned by the runtime's reading goroutine: the peer's Finishes tell answers it has from those it gave up
+	exact    bool // owned by the runtime's reading goroutine: as finish has seen, this peer says in a Finish whether it has the answer
 
 	mu        sync.Mutex
 	questions map[uint32]*question // guarded by mu: those of the peer that it has not finished
-	calls     int                  // guarded by mu: of them, without a Return
+	calls     int                  // guarded by mu: how many of them have no Return yet
 	idle      chan struct{}        // guarded by mu: closed when calls is next 0; nil: nobody waits
 }
 
 func newGuard(maxCalls int, hold time.Duration, w *wire, a *arrivals) *guard {
-	return &guard{maxCalls: maxCalls, hold: hold, closed: w.closed, out: w.out, arrivals: a, own: ownQuestions{meter: w.meter},
-		questions: make(map[uint32]*question)}
+	return &guard{
+		maxCalls: maxCalls, hold: hold, closed: w.closed, out: w.out, arrivals: a,
+		own: ownQuestions{meter: w.meter}, questions: make(map[uint32]*question),
+	}
 }
 
 // receive inspects a message before the runtime sees it, and may hold it back.
@@ -74,7 +75,7 @@ func (g *guard) receive(msg rpccp.Message) error {
 	case rpccp.Message_Which_release, rpccp.Message_Which_abort, rpccp.Message_Which_unimplemented:
 		return nil
 	}
-	return fmt.Errorf("%w: no use for %v messages here", errProtocol, msg.Which())
+	return fmt.Errorf("%w: messages of type %v are not taken", errProtocol, msg.Which())
 }
 
 func (g *guard) receiveCall(msg rpccp.Message) error {
@@ -83,7 +84,7 @@ func (g *guard) receiveCall(msg rpccp.Message) error {
 		return err
 	}
 	if call.SendResultsTo().Which() != rpccp.Call_sendResultsTo_Which_caller {
-		return fmt.Errorf("%w: results go to the caller", errProtocol)
+		return fmt.Errorf("%w: the results of a call can go to its caller only", errProtocol)
 	}
 	params, err := call.Params()
 	if err != nil {
@@ -101,8 +102,8 @@ func (g *guard) receiveCall(msg rpccp.Message) error {
 		if err != nil {
 			return err
 		}
-		if promised.QuestionId() == call.QuestionId() { // which the runtime would take for one under way
-			return fmt.Errorf("%w: a call on its own answer", errProtocol)
+		if promised.QuestionId() == call.QuestionId() { // the runtime would take it for a call under way
+			return fmt.Errorf("%w: a call is pipelined on its own answer", errProtocol)
 		}
 		if err := g.await(promised); err != nil {
 			return err
@@ -119,7 +120,7 @@ func (g *guard) await(promised rpccp.PromisedAnswer) error {
 		return err
 	}
 	if steps.Len() > maxTransform {
-		return fmt.Errorf("%w: a path of %d steps", errProtocol, steps.Len())
+		return fmt.Errorf("%w: the path of a pipelined call has %d steps", errProtocol, steps.Len())
 	}
 	g.mu.Lock()
 	q := g.questions[promised.QuestionId()]

@@ -40,17 +40,16 @@ func checkCaps(payload rpccp.Payload, most int) error {
 	return nil
 }
 
-// checkCap takes capabilities that the peer hosts itself. Ours, handed back, or
-// results of calls still open have no use as an event sink. Nor do promises of one: what
-// becomes of them the runtime believes, even that one comes true as itself, which it
-// would follow without end.
+// checkCap takes capabilities that the peer hosts itself. Our own, handed back, and
+// results of calls still open are of no use as an event sink. Promises are refused, too:
+// a peer may resolve one to itself, and the runtime would follow it without end.
 func checkCap(desc rpccp.CapDescriptor) error {
 	switch desc.Which() {
 	case rpccp.CapDescriptor_Which_none,
 		rpccp.CapDescriptor_Which_senderHosted:
 		return nil
 	case rpccp.CapDescriptor_Which_senderPromise:
-		return fmt.Errorf("%w: the capability is a promise; send it once it is there", errProtocol)
+		return fmt.Errorf("%w: the capability is a promise; send it once it is resolved", errProtocol)
 	}
-	return fmt.Errorf("%w: no use for capabilities of kind %v here", errProtocol, desc.Which())
+	return fmt.Errorf("%w: capabilities of kind %v are not taken", errProtocol, desc.Which())
 }

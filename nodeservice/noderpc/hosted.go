@@ -6,18 +6,17 @@ import (
 	"capnproto.org/go/capnp/v3/server"
 )
 
-// hosted is a capability as the runtime holds it, with its queue of calls. The
-// runtime shuts it down when nobody refers to it any more, and forgets one now
-// and then that was on its way when the connection broke: so the connection
-// shuts down what is left at its end, and a session never outlives it.
+// hosted is a capability as the runtime holds it, with its queue of calls. The runtime
+// shuts it down when nobody refers to it any more. But it may forget one that was being
+// sent when the connection broke: so the connection, when it ends, shuts down those that
+// are left, and no session outlives it.
 type hosted struct {
 	*server.Server
 	among *hosting
 	once  sync.Once
 }
 
-// Shutdown implements capnp.ClientHook, whom the runtime and the connection may
-// both tell.
+// Shutdown implements capnp.ClientHook. The runtime and the connection may both call it.
 func (h *hosted) Shutdown() {
 	h.once.Do(func() {
 		h.among.forget(h)
@@ -26,12 +25,12 @@ func (h *hosted) Shutdown() {
 }
 
 // hosting is what a connection hosts: the bootstrap capability, and those of its
-// sessions, of which their number is bounded.
+// sessions, whose number Limits.Sessions bounds.
 type hosting struct {
 	mu   sync.Mutex
 	live map[*hosted]struct{} // guarded by mu
-	// shutting counts what has not heard the end of its calls: Add by the
-	// runtime's calls, before the connection is done.
+	// shutting counts the capabilities that still have calls to end. Add is called when
+	// the connection opens and from calls, and so before it is done.
 	shutting sync.WaitGroup
 }
 

@@ -11,9 +11,9 @@ type lanes struct {
 	last map[string]chan struct{} // guarded by mu: closed when the lane's last call has left
 }
 
-// enter takes the next place in a lane; the caller calls turn to wait for those
-// ahead, and leave when it is done. Who is cancelled meanwhile still waits its
-// turn, or those behind it would overtake; in lanes are only short calls.
+// enter takes the next place in a lane; the caller calls turn to wait for those ahead,
+// and leave when it is done. A call that is cancelled meanwhile still waits its turn,
+// or those behind it would overtake; only short calls are in lanes.
 func (l *lanes) enter(lane string) (turn, leave func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

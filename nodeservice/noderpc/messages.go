@@ -77,8 +77,8 @@ func (o *object) Fetch(ctx context.Context, call schema.NodeService_fetch) error
 	return fetch(ctx, o, r, call.AllocResults, req)
 }
 
-// FetchWait implements schema.NodeService_Server. It is in no lane: nothing
-// waits for one who waits.
+// FetchWait implements schema.NodeService_Server. It is in no lane: no other call waits
+// for one that waits.
 func (o *object) FetchWait(ctx context.Context, call schema.NodeService_fetchWait) error {
 	args := call.Args()
 	req, err := decodeFetch(args)
@@ -101,7 +101,7 @@ func fetch[R fetchResults](
 			defer meter.give(waitCost)
 		}
 	}
-	var mine *fetching // of a drain, until a message carries it
+	var mine *fetching // of a fetch that removes what it returns, until a message carries its page
 	defer func() {
 		if mine != nil {
 			mine.lose()

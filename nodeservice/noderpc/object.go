@@ -42,7 +42,7 @@ type request struct {
 	origin  nodeservice.Origin
 	token   string
 	err     error  // the parameters cannot be used
-	lane    string // calls of one lane run in order; "": whenever
+	lane    string // calls of one lane run in order; "": in any order
 	inline  bool   // runs before the capability's next call begins
 }
 
@@ -150,7 +150,7 @@ func perform[T any](
 	if o.conn.server.isDraining() {
 		return out, shuttingDown()
 	}
-	if r.lane != "" && !o.conn.trusted { // whose calls are those of many clients
+	if r.lane != "" && !o.conn.trusted { // calls of a gateway are those of many clients, and need no order
 		turn, leave := o.conn.lanes.enter(r.lane)
 		defer leave()
 		r.call.Go()
@@ -203,8 +203,8 @@ func (o *object) reported(r request, err error) *nodeservice.Error {
 	return failed
 }
 
-// settle charges the connection for the answer, until the peer has finished with
-// it; one that takes its answers too slowly is cut.
+// settle charges the connection for the answer, until the peer has finished with it. A
+// connection whose peer takes its answers too slowly is cut.
 func (o *object) settle(msg *capnp.Message) error {
 	arena, ok := msg.Arena.(*meteredArena)
 	if !ok {

@@ -11,11 +11,11 @@ import (
 
 // question is the state of one of the peer's questions, guarded by guard.mu.
 type question struct {
-	sent     chan struct{} // closed once our Return is on its way
-	returned bool
+	sent     chan struct{}        // closed once our Return is on its way
+	returned bool                 // there is a Return
 	finished bool                 // the peer wants no Return any more
-	page     *nodeservice.Handout // that our Return carries; nil: none, or it is known what became of it
-	end      atomic.Int64         // of our Return in all that is sent to the peer; 0: not sent yet
+	page     *nodeservice.Handout // what our Return carries; nil: nothing, or it is known what became of it
+	end      atomic.Int64         // where our Return ends in all that is sent to the peer, in bytes; 0: not sent yet
 }
 
 func (g *guard) open(id uint32) error {
@@ -31,11 +31,10 @@ func (g *guard) open(id uint32) error {
 	return nil
 }
 
-// finish hears that the peer is done with a question. With an answer on its way
-// gaveUp is news: a peer that tells one from the other, by having finished an
-// answer without it, never got this one. From a peer that has not, it may be the
-// default of a field that it does not know. And nobody has an answer whose end was
-// not written, whatever he says.
+// finish hears that the peer is done with a question; gaveUp is releaseResultCaps, which
+// runtimes set when they did not get the answer. It is the default of that field, too, so
+// it is believed only of a peer that has finished another answer without it. And nobody
+// has an answer whose end was not written, whatever the peer says.
 func (g *guard) finish(id uint32, gaveUp bool) {
 	q := g.close(id)
 	if q == nil {
@@ -71,10 +70,10 @@ func (g *guard) close(id uint32) *question {
 	return q
 }
 
-// sending notes a Return before it is written: once written, the peer may
-// finish the question and use its id again. Of fetch, if it is not nil, is the
-// page that the message was to carry. Was the question finished before, or is this
-// an exception instead, then the page is lost.
+// sending notes a Return before it is written: once it is written, the peer may finish
+// the question and use its id again. If fetch is not nil, its page was to go out with
+// this message; the page is lost if the question was finished before, or if the Return
+// is an exception instead.
 func (g *guard) sending(msg rpccp.Message, fetch *fetching) *question {
 	var page *nodeservice.Handout
 	if fetch != nil {

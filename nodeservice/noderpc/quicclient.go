@@ -17,12 +17,12 @@ type quicClientConn struct {
 	transport *quic.Transport
 
 	mu     sync.Mutex
-	closed bool // guarded by mu: the read deadline is Close's
+	closed bool // guarded by mu: Close has set the last read deadline
 }
 
-// dialQUIC opens a QUIC connection with one stream. Its socket is bound to no address
-// of this machine: as networks come and go, the system sends by what there is, and
-// the connection goes on.
+// dialQUIC opens a QUIC connection with one stream. Its socket is bound to no address of
+// this machine: when networks come and go, the system sends by one that is there, and the
+// connection goes on.
 func dialQUIC(ctx context.Context, address string, config *tls.Config) (_ net.Conn, err error) {
 	remote, host, err := resolveUDP(ctx, address)
 	if err != nil {
@@ -68,13 +68,13 @@ func resolveUDP(ctx context.Context, address string) (remote net.Addr, host stri
 	return probe.RemoteAddr(), host, probe.Close()
 }
 
-// Close implements net.Conn. The end of a QUIC connection takes along what is under
-// way; so it waits, not for long, for the server to have heard that the stream ends.
+// Close implements net.Conn. What is still under way is lost when a QUIC connection ends:
+// so it waits first, for a second at most, until the server has ended the stream as well.
 func (c *quicClientConn) Close() error {
 	c.closing.Do(func() {
 		c.finish()
 		c.lastDeadline(time.Now().Add(closeGrace))
-		_, _ = io.Copy(io.Discard, c.Stream) // until the server's end, most often
+		_, _ = io.Copy(io.Discard, c.Stream) // most often until the server ends the stream
 		c.end()
 	})
 	return nil

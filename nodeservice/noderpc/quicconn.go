@@ -13,9 +13,9 @@ import (
 	"github.com/quic-go/quic-go"
 )
 
-// quicConn is one stream as a net.Conn, with what its users rely on: Close may be
-// called at any time, and io.EOF is a peer that has ended the stream tidily and
-// wants what is sent to it still.
+// quicConn is one stream as a net.Conn, with what users of a TCP connection rely on: Close
+// may be called at any time, and io.EOF means that the peer has ended its direction
+// tidily and still reads.
 type quicConn struct {
 	*quic.Stream
 	conn *quic.Conn
@@ -35,13 +35,13 @@ func (c *quicConn) Read(p []byte) (int, error) {
 	default:
 		var stopped *quic.StreamError
 		if errors.As(context.Cause(c.Context()), &stopped) && stopped.Remote {
-			err = reset(stopped) // it reads no more: what is under way does not arrive
+			err = reset(stopped) // the peer reads no more: what is under way does not arrive
 		}
 	}
 	return n, err
 }
 
-// reset is what a TCP connection reports that ended untidily.
+// reset is the error by which a TCP connection reports an untidy end.
 func reset(cause error) error {
 	return &net.OpError{Op: "read", Net: "quic", Err: fmt.Errorf("%w: %w", syscall.ECONNRESET, cause)}
 }

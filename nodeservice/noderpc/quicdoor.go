@@ -9,16 +9,16 @@ import (
 	"github.com/quic-go/quic-go"
 )
 
-// quicDoor decides who may begin a QUIC connection, before anything is taken from
-// memory for it. Until an address is validated, which the handshake does at the
-// latest, anybody may have written it into a packet.
+// quicDoor decides who may begin a QUIC connection, before memory is allocated for it.
+// Until an address is validated, at the latest by the handshake, anybody may have written
+// it into a packet.
 type quicDoor struct {
 	limits Limits // static after construction
 
 	mu      sync.Mutex
 	conns   int             // guarded by mu: QUIC connections, those in handshake included
-	shaking int             // guarded by mu: of them, in handshake
-	perHost map[hostKey]int // guarded by mu: of one address
+	shaking int             // guarded by mu: those in handshake alone
+	perHost map[hostKey]int // guarded by mu: QUIC connections of one address
 }
 
 var errNoRoom = errors.New("no room for another connection")
@@ -30,9 +30,9 @@ type ticket struct {
 
 type ticketKey struct{}
 
-// suspects asks for a round trip that proves the address (Retry, RFC 9000, section
-// 8.1.2): while much is under way, and from addresses with many connections, lest
-// others use up their share in their name.
+// suspects says whether the client has to prove its address first, by a round trip
+// (Retry, RFC 9000 section 8.1.2): while many handshakes are under way, and when the
+// address has many connections, since others might be using up its share in its name.
 func (d *quicDoor) suspects(addr net.Addr) bool {
 	host := hostOf(addressOf(addr))
 	d.mu.Lock()

@@ -7,12 +7,12 @@ import (
 	"github.com/quic-go/quic-go"
 )
 
-// setKeys gives a transport what it would otherwise make anew at each start. With the
-// one key a node tells clients of connections from before its restart that they are no
-// more (RFC 9000, section 10.3), at their next call, who would wait for a timeout else;
-// with the other it knows addresses that it has validated before. The secret must be this node's alone:
-// another that shares it would end connections of which it merely does not know
-// (section 21.11).
+// setKeys gives a transport two keys that it would otherwise make anew at each start.
+// With the one, a node tells clients whose connections it lost by a restart that they are
+// gone, at their next call (stateless reset, RFC 9000 section 10.3); without it they
+// would wait for a timeout. With the other, it recognizes addresses that it has validated
+// before. The secret must be this node's alone: another node with the same secret would
+// end connections that it merely does not know (section 21.11).
 func setKeys(t *quic.Transport, secret []byte) error {
 	if secret == nil {
 		return nil

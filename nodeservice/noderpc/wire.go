@@ -31,11 +31,11 @@ type wire struct {
 	timeouts  timeouts
 	maxFrame  int
 	greeted   bool // owned by the runtime's reading goroutine: a whole message has come
-	parted    bool // owned by it, too: it is known how the peer left
+	parted    bool // owned by it, too: ended has been called
 	closeOnce sync.Once
 	closed    chan struct{}
-	broken    atomic.Bool // reading ended: no call will be answered any more
-	severed   atomic.Bool // cut: what has come and is not read yet is of no use any more
+	broken    atomic.Bool // reading has ended: no call will be answered any more
+	severed   atomic.Bool // cut was called: what has arrived and is not read yet is not read any more
 	releasing sync.Mutex  // held while capabilities of the peer are released
 }
 
@@ -150,9 +150,8 @@ func (w *wire) bodyTimeout() time.Duration {
 	return w.timeouts.body
 }
 
-// NewMessage implements transport.Transport. It does not fail for want of room, since
-// the runtime goes on with the message that it did not get, and dies: the connection
-// ends instead.
+// NewMessage implements transport.Transport. It does not fail when there is no room: the
+// runtime would go on as if it had the message, and panic. The connection ends instead.
 func (w *wire) NewMessage() (transport.OutgoingMessage, error) {
 	arena := &meteredArena{Arena: capnp.MultiSegment(nil), meter: w.meter}
 	if err := w.meter.take(messageCost); err != nil {
@@ -173,7 +172,7 @@ func (w *wire) NewMessage() (transport.OutgoingMessage, error) {
 	return &outgoing{wire: w, msg: msg, arena: arena}, nil
 }
 
-// cut ends the connection without ceremony; the runtime notices by reading.
+// cut ends the connection at once; the runtime notices by reading.
 func (w *wire) cut() {
 	w.severed.Store(true)
 	_ = w.conn.Close()
@@ -250,9 +249,9 @@ type incoming struct {
 
 func (i *incoming) Message() rpccp.Message { return i.msg }
 
-// Release implements transport.IncomingMessage. It lets go of one message's capabilities
-// at a time: the runtime dies of a capability that it hears of anew while one goroutine
-// lets go of what it knew, and another of what it has just heard of.
+// Release implements transport.IncomingMessage. Capabilities are released for one message
+// at a time: the runtime panics when a peer names one anew while two goroutines release
+// it, one for an earlier message and one for the new one.
 func (i *incoming) Release() {
 	if i.released.Swap(true) {
 		return
@@ -274,7 +273,7 @@ type meteredArena struct {
 	capnp.Arena
 	meter   *meter
 	charged atomic.Int64
-	fetch   *fetching // whose page the message carries; nil: of none. Owned by its handler, then by Send
+	fetch   *fetching // the fetch whose page the message carries; nil: it carries none. Owned by its handler, then by Send
 }
 
 // settle charges what the message has grown by since it was last charged.
