@@ -27,8 +27,11 @@ export class Identity {
   /** The public key in base64url: what one gives to others. */
   readonly address: string;
   readonly privateKey: Key;
+  /** Where it is kept; undefined: that is somebody else's to know. */
+  readonly #place: IdentityOptions | undefined;
 
-  private constructor(kept: StoredIdentity) {
+  private constructor(kept: StoredIdentity, place?: IdentityOptions) {
+    this.#place = place;
     this.algorithm = kept.algorithm;
     this.publicKey = kept.publicKey;
     this.privateKey = kept.privateKey;
@@ -42,18 +45,30 @@ export class Identity {
     const publicKey = new Uint8Array(await crypto.subtle.exportKey('raw', pair.publicKey));
     const kept = { algorithm, publicKey, privateKey: pair.privateKey };
     await storeOf(options).add(nameOf(options), kept);
-    return new Identity(kept);
+    return new Identity(kept, options);
   }
 
   /** The identity that was kept; undefined if there is none. */
   static async open(options: IdentityOptions = {}): Promise<Identity | undefined> {
     const kept = await storeOf(options).get(nameOf(options));
-    return kept && new Identity(kept);
+    return kept && new Identity(kept, options);
+  }
+
+  /** Removes the identity that was kept, if there is one. Nobody can bring its key back. */
+  static async remove(options: IdentityOptions = {}): Promise<void> {
+    await storeOf(options).remove(nameOf(options));
   }
 
   /** An identity whose keys come from elsewhere. */
   static of(keys: StoredIdentity): Identity {
     return new Identity(keys);
+  }
+
+  /** Whether its key is still kept where it was opened or made; true of keys that came from elsewhere. */
+  async isKept(): Promise<boolean> {
+    if (!this.#place) return true;
+    const kept = await storeOf(this.#place).get(nameOf(this.#place));
+    return kept !== undefined && encodeBase64url(kept.publicKey) === this.address;
   }
 
   /** Ed25519, or ECDSA-P256-SHA256 as raw r and s: 64 bytes. */

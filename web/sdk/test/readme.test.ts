@@ -20,6 +20,8 @@ const snippets = [...readFileSync(new URL('README.md', sdk), 'utf8').matchAll(/^
   .filter(({ code }) => code !== '')
   .map(({ title, code }, index) => ({ title, code, name: `snippet${index}` }));
 
+const ofMls = snippets.filter(({ code }) => code.includes('@quicproquo/client/mls')).map(({ name }) => name);
+
 /** What a snippet takes for granted, but for what it says itself. */
 function prelude(code: string): string {
   const lines = ["import * as sdk from '@quicproquo/client';", "const peer = String(process.env['PEER']);"];
@@ -83,7 +85,7 @@ test('types are found as bundlers look for them', async () => {
   writeFileSync(new URL('tsconfig.bundler.json', work), JSON.stringify({
     extends: './tsconfig.json',
     compilerOptions: { noEmit: true, module: 'esnext', moduleResolution: 'bundler' },
-    include: ['snippet0.ts', `${snippets.at(-1)?.name}.ts`], // the start, and the start of /mls
+    include: ['snippet0.ts', ...ofMls.map((name) => `${name}.ts`)],
   }));
   const tsc = fileURLToPath(new URL('../node_modules/typescript/bin/tsc', sdk));
   await promisify(execFile)(process.execPath, [tsc, '-p', fileURLToPath(new URL('tsconfig.bundler.json', work))]);
@@ -93,7 +95,7 @@ test('types are whole in the strictest program of Node, which knows no browser a
   writeFileSync(new URL('tsconfig.node.json', work), JSON.stringify({
     extends: './tsconfig.json',
     compilerOptions: { noEmit: true, lib: ['ES2022'], skipLibCheck: false },
-    include: ['snippet0.ts', `${snippets.at(-1)?.name}.ts`],
+    include: ['snippet0.ts', ...ofMls.map((name) => `${name}.ts`)],
   }));
   const tsc = fileURLToPath(new URL('../node_modules/typescript/bin/tsc', sdk));
   await promisify(execFile)(process.execPath, [tsc, '-p', fileURLToPath(new URL('tsconfig.node.json', work))])

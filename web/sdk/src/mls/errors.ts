@@ -1,5 +1,6 @@
 /**
  * - `profile_in_use`: another tab has this profile open.
+ * - `profile_removed`: this profile is no more, or is about to be.
  * - `wrong_identity`: the store holds another identity's profile, or the identity is not Ed25519.
  * - `invalid_argument`: the address is none, or one's own, or the message is empty or too large.
  * - `outbox_full`: too much is waiting to be sent.
@@ -7,7 +8,7 @@
  * - `closed`: the messenger was closed, or the conversation is.
  */
 export type MessengerErrorCode =
-  | 'profile_in_use' | 'wrong_identity' | 'invalid_argument' | 'outbox_full' | 'damaged' | 'closed';
+  | 'profile_in_use' | 'profile_removed' | 'wrong_identity' | 'invalid_argument' | 'outbox_full' | 'damaged' | 'closed';
 
 /** What the messenger itself refuses. What the node refuses is a QuicproquoError. */
 export class MessengerError extends Error {

@@ -8,6 +8,8 @@ export type { Locks } from './locks.js';
 export { Messenger } from './messenger.js';
 export type { MessengerOptions } from './messenger.js';
 export type { MessengerClient, MessengerIdentity } from './ports.js';
+export { removeProfile } from './removal.js';
+export type { RemovalOptions } from './removal.js';
 export { safetyNumber } from './safety.js';
 export { MemoryStore } from './store.js';
 export type { Change, Range, Store } from './store.js';

@@ -1,5 +1,5 @@
 import type { Databases, Key } from '../platform.js';
-import { generateStoreKey } from './store.js';
+import { erased, generateStoreKey } from './store.js';
 import type { Change, Range, Store } from './store.js';
 
 /** Keeps a profile in IndexedDB: sealed records, and the key that opens them, which nothing can export. */
@@ -8,6 +8,8 @@ export class IndexedDBStore implements Store {
   readonly #factory: IDBFactory;
   /** Opened by the first use. */
   #database: Promise<IDBDatabase> | undefined;
+  /** Here or in another tab: to open it again would make it anew. */
+  #erased = false;
 
   constructor(options: { readonly database?: string; readonly factory?: Databases } = {}) {
     this.#name = options.database ?? 'quicproquo-mls';
@@ -61,11 +63,28 @@ export class IndexedDBStore implements Store {
     this.#database = undefined;
   }
 
+  /** Deletes the database. Whoever still has it open, in whichever tab, can use it no more. */
+  async erase(): Promise<void> {
+    // What is in it goes at once, also where somebody has it open who does not listen.
+    for (const objects of ['keys', 'records'] as const) {
+      await this.#run(objects, 'readwrite', (all) => { all.clear(); });
+    }
+    this.#erased = true;
+    this.close();
+    await new Promise<void>((resolve, reject) => {
+      const deleting = this.#factory.deleteDatabase(this.#name);
+      deleting.onsuccess = () => resolve();
+      deleting.onblocked = () => resolve(); // it is empty, and goes when the last page that has it open is closed
+      deleting.onerror = () => reject(deleting.error ?? new Error('IndexedDB cannot be deleted'));
+    });
+  }
+
   async #run<T>(
     from: 'records' | 'keys',
     mode: IDBTransactionMode,
     act: (objects: IDBObjectStore) => IDBRequest<T> | void,
   ): Promise<T> {
+    if (this.#erased) throw erased();
     this.#database ??= this.#open().catch((error: unknown) => {
       this.#database = undefined; // the next use may fare better
       throw error;
@@ -87,7 +106,13 @@ export class IndexedDBStore implements Store {
         opening.result.createObjectStore('records');
         opening.result.createObjectStore('keys');
       };
-      opening.onsuccess = () => resolve(opening.result);
+      opening.onsuccess = () => {
+        opening.result.onversionchange = ({ newVersion }) => {
+          this.#erased = newVersion === null;
+          this.close();
+        };
+        resolve(opening.result);
+      };
       opening.onerror = () => reject(opening.error ?? new Error('IndexedDB cannot be opened'));
     });
   }

@@ -9,6 +9,11 @@ export interface Locks {
   ): Promise<unknown>;
 }
 
+/** navigator.locks, where there is such a thing. */
+export function platformLocks(): Locks | undefined {
+  return (globalThis.navigator as { locks?: Locks } | undefined)?.locks;
+}
+
 /**
  * Takes a profile for this tab, and returns the function that gives it back; a tab that dies gives it back too.
  * With `wait`, waits until the tab that has it gives it back; otherwise rejects with `profile_in_use`.

@@ -10,13 +10,14 @@ import { MessengerError } from './errors.js';
 import { Mls } from './group.js';
 import { KeyPackages } from './keypackages.js';
 import type { Desk } from './ledger.js';
-import { takeProfile } from './locks.js';
+import { platformLocks, takeProfile } from './locks.js';
 import type { Locks } from './locks.js';
 import type { MessengerClient, MessengerIdentity } from './ports.js';
 import { checkProfile, keyOf } from './profile.js';
 import { conversationPrefix } from './records.js';
 import type { ConversationRecord } from './records.js';
 import type { Item } from './receiving.js';
+import { RemovalWatch, removed } from './removal.js';
 import { safetyNumber } from './safety.js';
 import { newStanding, openStanding, standingUpdate } from './standing.js';
 import type { Standing } from './standing.js';
@@ -84,23 +85,32 @@ export class Messenger {
 
   /** Opens the profile that the store holds, or begins one, and follows the node's events until it is closed. */
   static async open(options: MessengerOptions): Promise<Messenger> {
-    const { identity, store, wait, signal } = options;
+    const { identity, store, wait, signal, locks = platformLocks() } = options;
     if (identity.publicKey.length !== 32) throw new MessengerError('wrong_identity', 'conversations need an Ed25519 identity');
-    const locks = options.locks ?? (globalThis.navigator as { locks?: Locks } | undefined)?.locks;
-    const release = locks ? await takeProfile(locks, identity.address, { wait, signal }) : () => Promise.resolve();
+    const watch = new RemovalWatch(identity.address, signal);
     let messenger: Messenger | undefined;
+    let giveBack = (): Promise<void> => Promise.resolve();
     try {
+      if (locks) giveBack = await takeProfile(locks, identity.address, { wait, signal: watch.signal });
+      watch.settled();
+      if (await identity.isKept?.() === false) throw removed(); // while this one waited, or before
       const vault = await Vault.open(store);
       await checkProfile(vault, identity.address);
-      messenger = new Messenger(options, await Mls.of(identity), vault, release);
-      await messenger.#load();
-      messenger.#following = messenger.#follow();
-      messenger.#keyPackages.refill();
-      return messenger;
+      const opened = messenger = new Messenger(options, await Mls.of(identity), vault, async () => {
+        watch.end();
+        await giveBack();
+      });
+      await opened.#load();
+      watch.signal.throwIfAborted();
+      watch.signal.addEventListener('abort', () => void opened.#end(watch.signal.reason as Error));
+      opened.#following = opened.#follow();
+      opened.#keyPackages.refill();
+      return opened;
     } catch (error) {
+      watch.end();
       // Conversations that did open may be at work already: who takes the profile next must not meet them.
-      await (messenger ? messenger.close() : release());
-      throw error;
+      await (messenger ? messenger.close() : giveBack());
+      throw watch.signal.aborted ? watch.signal.reason : error;
     }
   }
 

@@ -6,6 +6,8 @@ export interface MessengerIdentity {
   readonly publicKey: Uint8Array<ArrayBuffer>;
   readonly address: string;
   sign(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>>;
+  /** Whether its key is still kept: of a profile that was removed it is not. */
+  isKept?(): Promise<boolean>;
 }
 
 /** What a messenger needs of a Client: Client satisfies it, and so does the tests' model of a node. */

@@ -1,4 +1,5 @@
 import type { Key } from '../platform.js';
+import { MessengerError } from './errors.js';
 
 /** One change of a store; no value: the record goes. */
 export interface Change {
@@ -32,6 +33,11 @@ export interface Store {
   close(): void;
 }
 
+/** What an erased store answers to whoever still has it. */
+export function erased(): MessengerError {
+  return new MessengerError('profile_removed', 'what was kept here was erased');
+}
+
 /** A new key to seal records with. */
 export function generateStoreKey(): Promise<Key> {
   return crypto.subtle.generateKey({ name: 'AES-GCM', length: 256 }, false, ['encrypt', 'decrypt']);
@@ -41,6 +47,7 @@ export function generateStoreKey(): Promise<Key> {
 export class MemoryStore implements Store {
   readonly #records = new Map<string, Uint8Array<ArrayBuffer>>();
   #key: Promise<Key> | undefined;
+  #erased = false;
 
   key(): Promise<Key> {
     this.#key ??= generateStoreKey();
@@ -60,6 +67,7 @@ export class MemoryStore implements Store {
   }
 
   write(changes: readonly Change[]): Promise<void> {
+    if (this.#erased) return Promise.reject(erased());
     for (const { key, value } of changes) {
       if (value === undefined) this.#records.delete(key);
       else this.#records.set(key, value.slice());
@@ -68,4 +76,12 @@ export class MemoryStore implements Store {
   }
 
   close(): void {}
+
+  /** Forgets everything, and takes nothing any more. */
+  erase(): Promise<void> {
+    this.#erased = true;
+    this.#records.clear();
+    this.#key = undefined;
+    return Promise.resolve();
+  }
 }
