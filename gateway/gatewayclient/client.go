@@ -25,13 +25,13 @@ type Config struct {
 	// more than two minutes is given up.
 	HTTPClient *http.Client
 
-	// MaxRetries is how often a call is repeated that may be (see the package's
-	// words on it). 0: 4; negative: never.
+	// MaxRetries is how often a call is repeated, if it may be repeated at all (the
+	// package's documentation says which may). 0: 4; negative: never.
 	MaxRetries int
 
-	// MaxRetryWait bounds what one call waits between its tries, in all. A server
-	// that asks for more is not waited for: its refusal is returned, with the time
-	// it asked for. 0: 30 s.
+	// MaxRetryWait bounds the sum of the waits between the tries of one call. If a
+	// server asks for more, its refusal is returned at once, with the time that it
+	// asked for. 0: 30 s.
 	MaxRetryWait time.Duration
 
 	// Key proves with every request, and every stream's upgrade, that its sender
@@ -57,7 +57,7 @@ type Config struct {
 type Client struct {
 	base url.URL      // static after construction; its path has no slash at the end
 	http *http.Client // static after construction
-	own  bool         // http is ours to close
+	own  bool         // static after construction: http is ours to close
 
 	codec     codec         // static after construction
 	retries   int           // static after construction

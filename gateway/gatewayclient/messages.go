@@ -9,11 +9,11 @@ import (
 	"github.com/quicproquo/node/nodeservice"
 )
 
-var noLegacy = "the gateway serves channels only; the mode of before channels has the native door"
+const noLegacy = "over HTTP there are only channels; the queues that version 0 had instead are served over Cap'n Proto"
 
-// Enqueue implements nodeservice.Session. A message id must be visible ASCII here.
-// With one it is repeated, and a receipt may say duplicate of a message that this
-// very call stored; without one it never is.
+// Enqueue implements nodeservice.Session. A message id must be visible ASCII here. With
+// one, the request may be repeated, and then the receipt may say duplicate of a message
+// that this very call stored. Without one it is sent once.
 func (s *session) Enqueue(ctx context.Context, req nodeservice.EnqueueRequest) (nodeservice.Receipt, error) {
 	if req.Legacy {
 		return nodeservice.Receipt{}, invalidf("%s", noLegacy)
@@ -60,7 +60,7 @@ func enqueueHeader(req nodeservice.EnqueueRequest) (map[string]string, error) {
 			return nil, invalidf("over HTTP a message id is visible ASCII")
 		}
 	}
-	header["Idempotency-Key"] = `"` + string(req.MessageID) + `"` // one pair of quotes is dropped again
+	header["Idempotency-Key"] = `"` + string(req.MessageID) + `"` // the gateway drops these quotes
 	return header, nil
 }
 
@@ -102,8 +102,8 @@ func (s *session) Fetch(ctx context.Context, req nodeservice.FetchRequest) (node
 	return cutPage(page, req.MaxBytes), nil
 }
 
-// checkFetch refuses what HTTP has no words for. A recipient is judged after
-// membership, as everywhere.
+// checkFetch refuses what cannot be said over HTTP. Membership of the channel is checked
+// before the recipient, as at the other doors.
 func (s *session) checkFetch(ctx context.Context, req nodeservice.FetchRequest) error {
 	switch {
 	case req.Legacy:
@@ -111,7 +111,7 @@ func (s *session) checkFetch(ctx context.Context, req nodeservice.FetchRequest) 
 	case req.Drain:
 		return invalidf("over HTTP a fetch removes nothing; acknowledge what was handled")
 	case req.MaxBytes < 0 || req.MaxBytes > nodeservice.MaxFetchBytes:
-		return invalidf("maxBytes must be 1 to %d", nodeservice.MaxFetchBytes)
+		return invalidf("maxBytes must be 1 to %d, or 0 for the default", nodeservice.MaxFetchBytes)
 	case req.Recipient.IsZero() || req.Recipient == s.id:
 		return nil
 	}
@@ -135,7 +135,7 @@ func fetchQuery(req nodeservice.FetchRequest) url.Values {
 	return query
 }
 
-// cutPage keeps to MaxBytes, which HTTP does not ask for; one message always passes.
+// cutPage keeps to MaxBytes, for which HTTP has no parameter; one message always passes.
 func cutPage(page nodeservice.Page, maxBytes int) nodeservice.Page {
 	if maxBytes == 0 {
 		return page

@@ -40,15 +40,15 @@ func (c *Client) authorize(header http.Header, method, url, token string) error 
 	return nil
 }
 
-// noteNonce takes the nonce of an answer, which may come with any (section 8.2).
+// noteNonce keeps the nonce of an answer; any answer may bring one (RFC 9449 section 8.2).
 func (p *prover) noteNonce(resp *http.Response) {
 	if nonce := resp.Header.Get("DPoP-Nonce"); nonce != "" {
 		p.nonce.Store(&nonce)
 	}
 }
 
-// nonceWanted is the nonce to repeat a refused request with; "": repeating with
-// one would not help.
+// nonceWanted is the nonce that a refused request is to be repeated with (RFC 9449
+// section 8); "": it was not refused for want of one.
 func nonceWanted(resp *http.Response) string {
 	if resp.StatusCode != http.StatusUnauthorized {
 		return ""
@@ -61,10 +61,10 @@ func nonceWanted(resp *http.Response) string {
 	return ""
 }
 
-// tryProven is a try, and another if its proof was the matter: it wants a nonce
-// that came with the refusal; or net/http, finding that a kept connection was
-// closed, has sent the same proof twice, and its first copy was spent. A refusal
-// for its proof had no effect, so every call may be repeated.
+// tryProven tries, and tries once more if the proof was refused for one of two reasons: it
+// lacked the nonce that came with the refusal; or net/http, on finding that a kept
+// connection was closed, sent the same proof twice, and its first copy was spent. A
+// request that is refused for its proof has no effect, so every call may be repeated.
 func (c *Client) tryProven(ctx context.Context, try func(context.Context) outcome) outcome {
 	if c.proofs.key == nil {
 		return try(ctx)

@@ -51,14 +51,14 @@ func (st *stream) readFrame() ([]byte, error) {
 	}
 	if kind != st.session.client.codec.kind {
 		_ = st.conn.CloseNow()
-		return nil, errors.New("a frame of the other kind")
+		return nil, errors.New("a text frame where binary ones were agreed on, or the reverse")
 	}
 	var data bytes.Buffer
 	_, err = io.Copy(&data, progress{frame, silence})
 	return data.Bytes(), err
 }
 
-// progress puts silence off with all that arrives.
+// progress is a Reader that starts silence anew whenever something arrives.
 type progress struct {
 	io.Reader
 	silence *time.Timer
@@ -70,7 +70,7 @@ func (p progress) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// handle takes note of a frame; false: there is no room for its event.
+// handle does what a frame asks for; false: there is no room for its event.
 func (st *stream) handle(f serverFrame) bool {
 	switch f.Type {
 	case "ping":
@@ -116,8 +116,8 @@ func (st *stream) wake() {
 	}
 }
 
-// settled answers the ack that through covers. News is what rises: an answer and
-// the event of the same acknowledgement are told once.
+// settled answers the ack that through covers. It is news only if it is higher than
+// before: the answer to an ack and the event of the same acknowledgement are one event.
 func (st *stream) settled(id nodeservice.ChannelID, through nodeservice.Seq) (news bool) {
 	st.mu.Lock()
 	if news = through > st.acked[id]; news {
@@ -160,8 +160,8 @@ func (st *stream) forget() {
 	delete(st.session.streams, st)
 }
 
-// ending is the error that a close code and its reason tell: "code: detail". A
-// connection that just broke, or was closed for another reason, may be tried anew.
+// ending is the error that the reason of a close frame spells as "code: detail". If the
+// connection broke, or was closed with another reason, it is CodeUnavailable.
 func ending(err error) *nodeservice.Error {
 	var closed websocket.CloseError
 	if !errors.As(err, &closed) {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -17,9 +16,9 @@ import (
 
 const (
 	maxAnswer  = 4*nodeservice.MaxFetchBytes/3 + 1<<20 // bytes: a full page in base64url, and what surrounds it
-	maxProblem = 64 << 10                              // bytes of an answer that is no success
+	maxProblem = 64 << 10                              // bytes of an answer that is an error
 	maxHeader  = 64 << 10                              // bytes
-	slowest    = 64 << 10                              // bytes/s that a line carries at least
+	slowest    = 64 << 10                              // bytes/s: no line is slower
 )
 
 // request is one call of a route.
@@ -94,15 +93,15 @@ func (c *Client) try(ctx context.Context, r request) outcome {
 	case err != nil:
 		return unanswered(ctx, err)
 	case len(body) > limit:
-		return outcome{err: nodeservice.Errorf(nodeservice.CodeInternal, "the gateway's answer is larger than any should be"), status: resp.StatusCode}
+		return outcome{err: nodeservice.Errorf(nodeservice.CodeInternal, "the gateway's answer is larger than %d bytes", limit), status: resp.StatusCode}
 	case resp.StatusCode/100 != 2:
 		return c.refused(resp, body)
 	}
 	return outcome{body: body, status: resp.StatusCode}
 }
 
-// patience is how long the answer to a request may be away: while its body goes out,
-// the longest wait, and what a stream may be silent.
+// patience is how long the answer to a request may take to begin, and then be silent:
+// the time to send the body, the longest wait of a fetch, and silentFor.
 func (r request) patience() time.Duration {
 	return time.Duration(len(r.body)/slowest)*time.Second + nodeservice.MaxWait + silentFor
 }
@@ -132,8 +131,8 @@ func (c *Client) url(path string, query url.Values) string {
 	return u.String()
 }
 
-// problemOf reads application/problem+json (RFC 9457). What else comes with an
-// error's status is somebody else's, a proxy's perhaps.
+// problemOf reads application/problem+json (RFC 9457). Anything else that comes with the
+// status of an error is not from a gateway, but perhaps from a proxy.
 func problemOf(resp *http.Response, body []byte) *nodeservice.Error {
 	var p struct {
 		Code         nodeservice.Code `json:"code"`
@@ -153,11 +152,11 @@ func problemOf(resp *http.Response, body []byte) *nodeservice.Error {
 	if resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode >= 502 {
 		code = nodeservice.CodeUnavailable
 	}
-	return nodeservice.Errorf(code, "the server answered %d, not as a gateway does", resp.StatusCode)
+	return nodeservice.Errorf(code, "the server answered with status %d and without application/problem+json: is it a gateway?", resp.StatusCode)
 }
 
 func parseKey(text string) (nodeservice.Identity, error) { return identity.ParseKeyText(text) }
 
 func invalidf(format string, args ...any) error {
-	return &nodeservice.Error{Code: nodeservice.CodeInvalidArgument, Detail: fmt.Sprintf(format, args...)}
+	return nodeservice.Errorf(nodeservice.CodeInvalidArgument, format, args...)
 }

@@ -23,8 +23,8 @@ const (
 type repeat struct {
 	safe bool
 
-	// settled is the code that tells a repeated call that an earlier try, whose
-	// answer was lost, took effect; "": none does.
+	// settled is the code of the refusal by which a repeated call learns that an earlier
+	// try, whose answer was lost, took effect; "": there is none.
 	settled nodeservice.Code
 }
 
@@ -89,8 +89,8 @@ func sleepFor(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// unanswered is the outcome of a try that got no answer, or half of one. Whether
-// it took effect is unknown. A server that cannot be trusted stays so.
+// unanswered is the outcome of a try that got no answer, or half of one. Whether it took
+// effect is unknown. It is transient, unless the server's certificate is not trusted.
 func unanswered(ctx context.Context, err error) outcome {
 	if ctx.Err() != nil {
 		return outcome{err: interrupted(errors.Join(ctx.Err(), err))}

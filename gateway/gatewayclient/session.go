@@ -57,8 +57,8 @@ func (s *session) do(ctx context.Context, r request, answer any) (err error) {
 	return s.client.do(ctx, r, answer)
 }
 
-// Renew implements nodeservice.Session. The node is asked about the new token
-// before the old one, which works, is let go.
+// Renew implements nodeservice.Session. It asks the node about the new token before it
+// gives up the old one, which works.
 func (s *session) Renew(ctx context.Context, token string) (nodeservice.UnixMilli, error) {
 	says, err := readClaims(token)
 	if err != nil {
@@ -85,8 +85,8 @@ func (s *session) Renew(ctx context.Context, token string) (nodeservice.UnixMill
 	return says.expires, nil
 }
 
-// Revoke implements nodeservice.Session. Repeated, it may find the token ended by
-// a try whose answer was lost: that is what was asked for.
+// Revoke implements nodeservice.Session. When it is repeated, the token may be revoked
+// already, by a try whose answer was lost: that is success.
 func (s *session) Revoke(ctx context.Context) error {
 	ended := repeat{safe: true, settled: nodeservice.CodeUnauthenticated}
 	return s.do(ctx, request{method: http.MethodDelete, path: "/v1/auth/token", repeat: ended}, nil)

@@ -21,8 +21,8 @@ const (
 	framesPerSec = 80               // below the 100 at which the gateway closes
 	openingTime  = 75 * time.Second // for the answer to an upgrade
 
-	// What a gateway sends is bounded by the window, and acknowledgements by others
-	// open it; so a reader that rests is told to follow anew at some time.
+	// The window bounds what a gateway sends, but acknowledgements on other streams open
+	// it. So a reader that does not read for long is told to follow anew.
 	maxQueue      = 1 << 14  // events that wait for Next
 	maxQueueBytes = 64 << 20 // bytes of their payloads
 	maxFrame      = 8 << 20  // bytes: the largest payload in base64url, and what surrounds it
@@ -34,7 +34,7 @@ const (
 type stream struct {
 	session *session
 	conn    *websocket.Conn
-	pace    *rate.Limiter
+	pace    *rate.Limiter   // of acks
 	ctx     context.Context // of the connection
 	cancel  context.CancelFunc
 	ready   chan struct{} // capacity 1: there may be something for Next
@@ -43,8 +43,8 @@ type stream struct {
 
 	mu     sync.Mutex
 	queue  []nodeservice.Event                       // guarded by mu
-	queued int                                       // guarded by mu: sizeOf all in queue
-	acked  map[nodeservice.ChannelID]nodeservice.Seq // guarded by mu: what acked frames told
+	queued int                                       // guarded by mu: the sum of sizeOf over queue, in bytes
+	acked  map[nodeservice.ChannelID]nodeservice.Seq // guarded by mu: the highest seq of acked frames; at most maxQueue channels
 	asked  *question                                 // guarded by mu: the unanswered ack
 	ended  *nodeservice.Error                        // guarded by mu: why there is no more
 }
@@ -221,11 +221,11 @@ func (st *stream) why() error {
 	return st.ended
 }
 
-// renew goes on with a new token. The node has accepted it once; should it not do
-// so here, the stream ends with the old one.
+// renew goes on with a new token. The node has accepted it once; if it does not do so
+// here, the stream ends when the old token does.
 func (st *stream) renew(token string) { st.write(map[string]any{"type": "auth", "token": token}) }
 
-// write sends a small frame. Failing, it has closed the connection, which read sees.
+// write sends a small frame. If that fails, it closes the connection, and read ends.
 func (st *stream) write(frame map[string]any) {
 	codec := &st.session.client.codec
 	data, _ := codec.marshal(frame) // strings and numbers

@@ -24,8 +24,8 @@ func (o *octets) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-// list is a list of an answer, which a node bounds. What it has more than is here is
-// passed over unread: lists of millions of empty things cost a client nothing.
+// list is a list in an answer; a node's are not longer. encoding/json skips what exceeds
+// an array, so that a list of millions of empty things costs a client nothing.
 type list[T any] [longest + 1]*T
 
 // longest is the most that any list has: a page.
@@ -42,15 +42,15 @@ func (l *list[T]) items() (items []T, err error) {
 	return nil, nodeservice.Errorf(nodeservice.CodeInternal, "the gateway's answer has more than %d items", longest)
 }
 
-// millis is a time to wait, in milliseconds. What a node would never ask for is cut.
+// millis is a time to wait, in milliseconds. It counts as 24 hours at most.
 type millis int64
 
 func (m millis) duration() time.Duration {
 	return time.Duration(min(max(m, 0), millis(24*time.Hour/time.Millisecond))) * time.Millisecond
 }
 
-// said is the error that a gateway tells of: a code that we do not know is internal,
-// and its sentence may go to a terminal.
+// said is an error that a gateway sent. A code that we do not know becomes internal. The
+// sentence may be shown on a terminal: what is not printable becomes a space.
 func said(code nodeservice.Code, detail string) *nodeservice.Error {
 	if !slices.Contains(nodeservice.Codes(), code) {
 		code = nodeservice.CodeInternal
