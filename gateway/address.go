@@ -45,8 +45,8 @@ func parseAddress(text string) netip.Addr {
 	return addr.Unmap().WithZone("")
 }
 
-// unmapped spells networks of IPv4 that were written as ones of IPv6 (RFC 4291
-// section 2.5.5.2) as addresses are compared here: otherwise they would hold nobody.
+// unmapped turns IPv4-mapped IPv6 networks (RFC 4291 section 2.5.5.2) into IPv4 ones, as
+// parseAddress does with addresses: otherwise they would contain none.
 func unmapped(networks []netip.Prefix) (plain []netip.Prefix) {
 	for _, n := range networks {
 		if n.Addr().Is4In6() && n.Bits() >= 96 {

@@ -25,7 +25,8 @@ type counters struct {
 	totals map[Count]uint64 // guarded by mu; the keys' Total is 0
 }
 
-const uncounted = "other"
+// otherLabel stands for all methods and routes that are not the door's.
+const otherLabel = "other"
 
 func newCounters(routes chi.Routes) *counters {
 	c := &counters{totals: map[Count]uint64{}}
@@ -41,10 +42,10 @@ func (c *counters) answered(r *http.Request, status int) {
 	switch key.Method {
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete, http.MethodOptions:
 	default:
-		key.Method = uncounted
+		key.Method = otherLabel
 	}
 	if !slices.Contains(c.routes, key.Route) {
-		key.Route = uncounted
+		key.Route = otherLabel
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

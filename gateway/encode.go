@@ -30,7 +30,7 @@ func (t timestamp) MarshalText() ([]byte, error) {
 	return nodeservice.UnixMilli(t).Time().AppendFormat(nil, timeLayout), nil
 }
 
-// timestampOrNull is null for an instant that is none.
+// timestampOrNull is nil, which JSON spells null, for 0.
 func timestampOrNull(m nodeservice.UnixMilli) *timestamp {
 	if m == 0 {
 		return nil
@@ -49,7 +49,8 @@ func writeJSON(w http.ResponseWriter, status int, v any) error {
 	return nil
 }
 
-// A peer gets patience plus the time that a slow line (slowest) needs.
+// The network may take patience for a body or an answer, and besides what its size takes
+// on a line that carries slowest.
 const (
 	patience = 10 * time.Second
 	slowest  = 64 << 10 // bytes/s
@@ -67,17 +68,17 @@ func writeEmpty(w http.ResponseWriter, status int) {
 	w.WriteHeader(status)
 }
 
-// giveTime lets a peer take as long for the answer as n bytes may: one that does
-// not read for longer loses the connection.
+// giveTime sets the deadline for writing an answer of n bytes: a peer that takes longer
+// to read it loses the connection.
 func giveTime(w http.ResponseWriter, n int) {
 	// Not every ResponseWriter has deadlines; the server's do.
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(transferTime(n)))
 }
 
-// writeBody answers.
+// writeBody answers with a body.
 func writeBody(w http.ResponseWriter, status int, mediaType string, body []byte) {
 	giveTime(w, len(body))
-	holdMore(w, len(body)) // after that: who is cut has no time left
+	holdMore(w, len(body)) // after giveTime, which would undo a cut
 	h := w.Header()
 	h.Set("Content-Type", mediaType)
 	h.Set("Content-Length", strconv.Itoa(len(body)))

@@ -18,6 +18,14 @@ type codec struct {
 	notation    notation // of the frames of clients
 }
 
+// frames names the kind of WebSocket frames that carry the codec's.
+func (c codec) frames() string {
+	if c.kind == websocket.MessageText {
+		return "text frames"
+	}
+	return "binary frames"
+}
+
 // codecs are the subprotocols that a stream may speak.
 var codecs = []codec{
 	{"qpq.v1.json", websocket.MessageText, json.Marshal, jsonNotation},
@@ -107,7 +115,7 @@ func errorOf(err error) errorFrame {
 	return errorFrame{bareFrame{"error"}, e.Code, e.Detail}
 }
 
-// frameOf is the frame of an event; nil for one that this version cannot tell.
+// frameOf is the frame of an event; nil for an event that this version has no frame for.
 func frameOf(event nodeservice.Event) serverFrame {
 	switch e := event.(type) {
 	case nodeservice.MessageEvent:

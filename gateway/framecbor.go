@@ -32,8 +32,8 @@ func (t timestamp) MarshalCBOR() ([]byte, error) {
 // maxMembers bounds a map of a client's: no frame has that many members.
 const maxMembers = 16
 
-// cborDecoding takes one spelling less than the library would by default: what two
-// readers could read in two ways is refused, and so is what we never need.
+// cborDecoding takes less than the library would by default: what two readers could read
+// in two ways is refused, and so is what we never need.
 var cborDecoding = func() cbor.DecMode {
 	mode, err := cbor.DecOptions{
 		DupMapKey:        cbor.DupMapKeyEnforcedAPF,

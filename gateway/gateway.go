@@ -51,7 +51,7 @@ type Gateway struct {
 	node       nodeservice.Node
 	origins    origins
 	public     url.URL // of Config.PublicURL; zero: there is none
-	below      string  // its path, without a slash at the end
+	below      string  // the path of public, without a slash at the end
 	proxies    []netip.Prefix
 	ready      func(ctx context.Context) error
 	maxPayload int
@@ -60,9 +60,9 @@ type Gateway struct {
 	router     *chi.Mux
 	counters   *counters
 	holdings   *holdings
-	encoders   chan struct{} // an item for each that encodes a large frame
+	encoders   chan struct{} // one item for each stream that is encoding a large frame
 
-	closing context.Context // ends when Shutdown begins: fetches that wait go home
+	closing context.Context // ends when Shutdown begins, and with it fetches that wait
 	drain   context.CancelFunc
 	streams streamSet
 	unready atomic.Bool // what the last probe said: changes are logged
@@ -111,7 +111,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) { g.router.S
 // are called with the session of the one that came.
 func (g *Gateway) routes() *chi.Mux {
 	r := chi.NewRouter()
-	r.Use(g.recoverPanics, g.requestID, g.limitBodies, g.crossOrigin, g.options, middleware.GetHead)
+	r.Use(g.record, g.recoverPanics, g.requestID, strictHeaders, g.limitBodies, g.crossOrigin, g.options, middleware.GetHead)
 	r.NotFound(g.open(notFound))
 	r.MethodNotAllowed(g.open(g.methodNotAllowed))
 

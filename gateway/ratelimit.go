@@ -11,7 +11,7 @@ import (
 	"github.com/quicproquo/node/nodeservice"
 )
 
-// budgetKey finds a request's Budget in its context, for origin to pass it on.
+// budgetKey is the key of a request's Budget in its context, where origin finds it.
 type budgetKey struct{}
 
 func withBudget(r *http.Request, b *nodeservice.Budget) *http.Request {

@@ -70,8 +70,8 @@ func (g *Gateway) readBody(w http.ResponseWriter, r *http.Request, limit int) ([
 	var over *http.MaxBytesError
 	switch {
 	case err == nil:
-		// One that passes later would cancel the request. After an error it stays:
-		// the server reads on, to use the connection again.
+		// A deadline that passes later would cancel the request. After an error it stays,
+		// for the server, which reads the rest in order to use the connection again.
 		_ = deadline.SetReadDeadline(time.Time{})
 		return body.Bytes(), nil
 	case errors.As(err, &over):
@@ -183,7 +183,7 @@ func acceptable(r *http.Request) error {
 	}
 	for part := range strings.SplitSeq(strings.Join(all, ","), ",") {
 		kind, params, err := mime.ParseMediaType(part)
-		if err != nil || strings.Trim(params["q"], "0.") == "" && params["q"] != "" {
+		if err != nil || refuses(params) {
 			continue
 		}
 		switch kind {
@@ -192,4 +192,11 @@ func acceptable(r *http.Request) error {
 		}
 	}
 	return unmatchedf(http.StatusNotAcceptable, "this route answers in application/json; Accept excludes it")
+}
+
+// refuses says whether a media range of an Accept header has the weight 0: the client
+// does not want it (RFC 9110 section 12.4.2).
+func refuses(params map[string]string) bool {
+	q := params["q"]
+	return q != "" && strings.Trim(q, "0.") == ""
 }

@@ -24,19 +24,18 @@ type events struct {
 	*stream
 	w        http.ResponseWriter
 	line     *http.ResponseController
-	numbered bool // events have an id, the seq: on the stream of one channel
+	numbered bool // events have an id, the seq: on the stream of one channel; set by resume
 }
 
-// asksForEvents says whether Accept names text/event-stream: a range that merely
-// contains it does not. An upgrade that comes with it is the plainer wish.
+// asksForEvents says whether Accept names text/event-stream; a range such as text/* does
+// not. A request that also asks for an upgrade gets that.
 func asksForEvents(r *http.Request) bool {
 	if hasToken(r.Header, "Upgrade", "websocket") {
 		return false
 	}
 	for part := range strings.SplitSeq(strings.Join(r.Header.Values("Accept"), ","), ",") {
 		kind, params, err := mime.ParseMediaType(part)
-		refused := strings.Trim(params["q"], "0.") == "" && params["q"] != ""
-		if err == nil && kind == eventStream && !refused {
+		if err == nil && kind == eventStream && !refuses(params) {
 			return true
 		}
 	}
@@ -66,7 +65,7 @@ func (g *Gateway) streamEvents(w http.ResponseWriter, r *http.Request, request r
 	h := w.Header()
 	h.Set("Content-Type", eventStream)
 	h.Set("Cache-Control", "no-store")
-	h.Set("X-Accel-Buffering", "no") // a proxy that gathers answers would gather this one for ever
+	h.Set("X-Accel-Buffering", "no") // a proxy that buffers answers would buffer this one for ever
 	w.WriteHeader(http.StatusOK)
 	if r.Method != http.MethodHead {
 		e.run()
@@ -103,7 +102,7 @@ func (e *events) run() {
 	case last.err != nil:
 		e.write(0, errorOf(last.err))
 	}
-	// What net/http still has to write, and a client that no longer reads.
+	// For what net/http still has to write: the client may no longer read.
 	_ = e.line.SetWriteDeadline(time.Now().Add(patience))
 }
 
@@ -188,7 +187,7 @@ func (e *events) send(part []byte, deadline time.Time) bool {
 		}
 		// Not every ResponseWriter has deadlines; the server's do.
 		_ = e.line.SetWriteDeadline(soon)
-		if e.ctx.Err() != nil { // cut, and that deadline was the one before
+		if e.ctx.Err() != nil { // it was cut, and the line above has replaced cut's deadline
 			return false
 		}
 		if _, err := e.w.Write(step); err != nil {

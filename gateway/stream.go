@@ -34,10 +34,10 @@ type stream struct {
 	open context.Context // of waiting for events; its cause is the ending
 	end  context.CancelCauseFunc
 
-	abort func()   // static before the set has the stream: frees a write that blocks
-	held  *holding // static after construction: of the frame that is on its way
+	abort func()   // static once the stream set has the stream: ends a write that blocks
+	held  *holding // static after construction: what the frame that is under way holds
 
-	encoders chan struct{} // of the Gateway: an item for each that encodes a large frame
+	encoders chan struct{} // the Gateway's; static after construction
 }
 
 // newStream makes a stream for a request's client; it ends with ctx.
@@ -65,21 +65,22 @@ func (e ending) Error() string { return e.reason }
 // never blocks.
 func (s *stream) stop(e ending) { s.end(e) }
 
-// ending is the reason that stop was given; the zero ending if the connection went.
+// ending is the reason that stop was given; the zero ending if the connection broke.
 func (s *stream) ending() (e ending) {
 	errors.As(context.Cause(s.open), &e)
 	return e
 }
 
-// cut ends the stream without ceremony. It never blocks.
+// cut ends the stream without telling the client why. It never blocks.
 func (s *stream) cut() {
 	s.stop(ending{})
 	s.cancel()
 	s.abort()
 }
 
-// render encodes a frame. It counts, with the event that it is of, until done. Few
-// large ones are encoded at once, which takes several times their size.
+// render encodes a frame. A large one, and its event, count as held until the caller
+// calls done. Only a few large ones are encoded at once, since that takes several times
+// their size.
 func (s *stream) render(frame serverFrame, encode func(any) ([]byte, error)) (data []byte, done func(), err error) {
 	m, ok := frame.(messageFrame)
 	if !ok || len(m.Payload) < heldUnseen {

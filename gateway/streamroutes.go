@@ -30,8 +30,8 @@ func (g *Gateway) streamChannel(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-// stream renders what the request asks for. A request for neither is an upgrade
-// that lacks something, and is told what.
+// stream answers with events or with a WebSocket, as the request asks. One that asks for
+// neither is treated as an upgrade that lacks something, and is told what.
 func (g *Gateway) stream(w http.ResponseWriter, r *http.Request, request requestReader) error {
 	if asksForEvents(r) {
 		return g.streamEvents(w, r, request)
@@ -39,7 +39,7 @@ func (g *Gateway) stream(w http.ResponseWriter, r *http.Request, request request
 	return g.upgrade(w, r, request)
 }
 
-// openStream does all that can fail for a reason of the client's.
+// openStream does all that can fail because of the request.
 func (g *Gateway) openStream(s *stream, r *http.Request, token string, request requestReader) error {
 	if g.closing.Err() != nil {
 		return shuttingDown()

@@ -90,10 +90,11 @@ func comeBackAfter() time.Duration {
 	return time.Second + rand.N(4*time.Second)
 }
 
-// Shutdown ends all streams with a draining frame, WebSockets with close code 1012, sends
-// waiting fetches home, refuses new streams, and waits for the old ones until ctx
-// ends; what remains then is cut off. It may be called twice. Other requests are
-// served on: they are the http.Server's to shut down, before or after.
+// Shutdown refuses new streams and ends the open ones: with a draining frame and, on
+// WebSockets, close code 1012 (service restart). It ends fetches that wait, too. It waits
+// until the streams have ended; when ctx ends before, it cuts off what remains, and
+// returns ctx's error. It may be called twice. Other requests are still served: they are
+// the http.Server's to shut down, before or after.
 func (g *Gateway) Shutdown(ctx context.Context) error {
 	g.drain()
 	return g.streams.shutdown(ctx)

@@ -26,8 +26,8 @@ type handshake struct {
 	browser bool
 }
 
-// upgrade answers with a WebSocket, and hands the connection over to goroutines of the stream set:
-// net/http's for this request ends, and with it what it holds.
+// upgrade answers with a WebSocket, and hands the connection over to goroutines of the
+// stream set: net/http's goroutine of this request ends, and frees what it holds.
 func (g *Gateway) upgrade(w http.ResponseWriter, r *http.Request, request requestReader) error {
 	h, err := readHandshake(w, r)
 	if err != nil {
@@ -42,7 +42,7 @@ func (g *Gateway) upgrade(w http.ResponseWriter, r *http.Request, request reques
 		s.release()
 		return err
 	}
-	conn, failed := websocket.Accept(lean{w}, r, s.acceptOptions())
+	conn, failed := websocket.Accept(leanHijacker{w}, r, s.acceptOptions())
 	if failed != nil {
 		s.release()
 		return nil // Accept has answered
@@ -71,7 +71,7 @@ func readHandshake(w http.ResponseWriter, r *http.Request) (h handshake, err err
 			continue
 		}
 		if h.browser || r.Header.Get("Authorization") != "" {
-			return h, invalidf("the token comes twice")
+			return h, invalidf("the access token comes twice: send it either in the Authorization header or as one subprotocol")
 		}
 		h.browser = true
 		token, _ := base64.RawURLEncoding.DecodeString(text) // what is no token, the core refuses
@@ -95,7 +95,8 @@ func chooseCodec(offered []string) (chosen codec, known bool) {
 // section 4.2.1), so that the library below finds nothing to object to.
 func checkUpgrade(w http.ResponseWriter, r *http.Request) error {
 	h := w.Header()
-	if r.ProtoMajor != 1 || r.ProtoMinor < 1 || r.Method != http.MethodGet || !hasToken(r.Header, "Connection", "upgrade") || !hasToken(r.Header, "Upgrade", "websocket") {
+	if r.ProtoMajor != 1 || r.ProtoMinor < 1 || r.Method != http.MethodGet ||
+		!hasToken(r.Header, "Connection", "upgrade") || !hasToken(r.Header, "Upgrade", "websocket") {
 		offerUpgrade(h)
 		return unmatchedf(http.StatusUpgradeRequired, "this path is a WebSocket, over HTTP/1.1, or with Accept: text/event-stream a stream of events")
 	}

@@ -13,8 +13,8 @@ import (
 
 const (
 	framesPerSec   = 100      // of a client
-	repliesWaiting = 16       // then the client's next frame waits
-	largeFrame     = 64 << 10 // bytes; may fill the line for longer than a ping takes
+	repliesWaiting = 16       // with so many, the client's next frame is not read yet
+	largeFrame     = 64 << 10 // bytes: from this size on, a frame may keep pings waiting
 )
 
 // socket is a stream rendered as a WebSocket. Three goroutines serve it: read handles
@@ -41,12 +41,12 @@ func newSocket(s *stream, c codec) *socket {
 	return k
 }
 
-// acceptOptions leaves out what was checked before. No compression: ciphertext
-// does not shrink.
+// acceptOptions switches off the library's check of the Origin, since checkOrigin comes
+// before, and compression, since ciphertext does not shrink.
 func (s *socket) acceptOptions() *websocket.AcceptOptions {
 	return &websocket.AcceptOptions{
 		Subprotocols:       []string{s.codec.subprotocol},
-		InsecureSkipVerify: true, // checkOrigin has looked, by our own list
+		InsecureSkipVerify: true,
 		CompressionMode:    websocket.CompressionDisabled,
 		OnPingReceived:     func(context.Context, []byte) bool { return s.sign() },
 		OnPongReceived:     func(context.Context, []byte) { s.sign() },

@@ -11,14 +11,14 @@ import (
 	"github.com/quicproquo/node/nodeservice"
 )
 
-// pageText is a page of messages in JSON, but for the payloads, which are spelled as
-// they are sent: of 8 MiB of them encoding/json would make copies of 40 MiB, for as
-// long as a client takes to read the answer.
+// pageText is a page of messages in JSON, except for the payloads, which are encoded
+// while they are sent: encoding/json would make 40 MiB of copies of 8 MiB of payloads,
+// and keep them for as long as a client takes to read the answer.
 type pageText struct {
 	messages []nodeservice.Message
-	heads    [][]byte // of each message, up to its payload
-	tail     []byte   // of the page, behind its messages
-	payloads int      // bytes
+	heads    [][]byte // the text of each message up to its payload
+	tail     []byte   // the text of the page after its messages
+	payloads int      // bytes of all payloads
 	size     int      // bytes of the whole text
 }
 
@@ -69,7 +69,7 @@ func writePage(w http.ResponseWriter, id nodeservice.ChannelID, page nodeservice
 		return err
 	}
 	giveTime(w, t.size)
-	holdMore(w, t.payloads) // after that: who is cut has no time left
+	holdMore(w, t.payloads) // after giveTime, which would undo a cut
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(t.size))
@@ -78,9 +78,9 @@ func writePage(w http.ResponseWriter, id nodeservice.ChannelID, page nodeservice
 	return nil
 }
 
-// write stops where the peer cannot be written to any more: it cannot be told.
+// write stops when the peer cannot be written to any more; nobody can be told of that.
 func (t pageText) write(w http.ResponseWriter) {
-	const step = 24 << 10 // bytes of a payload; whole groups of three, so that their texts join
+	const step = 24 << 10 // bytes of a payload; a multiple of 3, so that the base64 texts of the parts join
 	text := make([]byte, 0, 2*step)
 	text = append(text, pageBegins...)
 	for i, m := range t.messages {

@@ -11,8 +11,8 @@ import (
 	"github.com/quicproquo/node/web"
 )
 
-// nothingPolicy is for all that is no page: a browser that is led to an answer of the
-// API shows it in no frame, and does nothing with it.
+// nothingPolicy is the Content-Security-Policy of all that is not a page: a browser that
+// opens an answer of the API runs nothing in it, and shows it in no frame.
 const nothingPolicy = "default-src 'none'; frame-ancestors 'none'"
 
 // pagePolicy lets a page run and load only what comes from here as a file, and
@@ -32,8 +32,8 @@ var contract = sync.OnceValue(func() map[string]file {
 	}
 })
 
-// mediaTypes are of the files that pages are made of. Others are not served: the
-// system's own table differs from one to the next.
+// mediaTypes are those of the files that pages are made of, by extension. Other files are
+// not served. The table of package mime would differ from one system to the next.
 var mediaTypes = map[string]string{
 	".html": "text/html; charset=utf-8",
 	".css":  "text/css; charset=utf-8",
@@ -60,8 +60,8 @@ var pages = sync.OnceValue(func() map[string]file {
 	return files
 })
 
-// docs leads to the directory whose files the page names. The way is a relative
-// one, for gateways that a proxy puts below a path.
+// docs redirects to the directory that the page's files are in. The location is relative,
+// for gateways that a proxy puts below a path.
 func docs(w http.ResponseWriter, _ *http.Request) error {
 	w.Header().Set("Location", "docs/")
 	w.Header().Set("Content-Length", "0")

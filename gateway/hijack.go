@@ -7,10 +7,11 @@ import (
 	"time"
 )
 
-// lean is a ResponseWriter whose connection, once it is a WebSocket's, forgets the
-// HTTP server's: its buffers of 4 KiB each, the first of which also holds the whole
-// request. Thousands of streams are idle at once, and frames are small or huge.
-type lean struct{ http.ResponseWriter }
+// leanHijacker is a ResponseWriter whose connection, when it becomes a WebSocket's, does
+// not keep the buffers of the HTTP server: two of 4 KiB, the first of which also keeps
+// the whole request in memory. Thousands of streams are idle at once, and frames are
+// small or huge.
+type leanHijacker struct{ http.ResponseWriter }
 
 // The sizes of an idle stream's buffers: what is larger goes around them.
 const (
@@ -19,7 +20,7 @@ const (
 )
 
 // Hijack implements http.Hijacker.
-func (l lean) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+func (l leanHijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, was, err := http.NewResponseController(l.ResponseWriter).Hijack()
 	if err != nil {
 		return nil, nil, err
@@ -32,8 +33,9 @@ func (l lean) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return alert, bufio.NewReadWriter(r, bufio.NewWriterSize(alert, writeBuffer)), nil
 }
 
-// alertConn notices a peer that dies in the midst of a large frame, whose own deadline
-// is by its size: who takes nothing of it for as long as one may be silent is gone.
+// alertConn notices a peer that dies in the middle of a large frame. The frame has a
+// deadline of its own, which grows with its size; here each step of it has one as well,
+// so that a peer that takes nothing for silentFor is given up.
 type alertConn struct{ net.Conn }
 
 const writeStep = 64 << 10 // bytes

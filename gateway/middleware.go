@@ -13,42 +13,11 @@ import (
 	"github.com/quicproquo/node/nodeservice"
 )
 
-// recorder knows whether an answer has begun, and lets none begin uncounted, or
-// without the headers of the request's limits.
-type recorder struct {
-	http.ResponseWriter
-	budget *nodeservice.Budget
-	held   *holding
-	count  func(status int)
-	begun  bool
-}
-
-func (w *recorder) WriteHeader(status int) {
-	if !w.begun {
-		w.begun = true
-		writeLimit(w.Header(), w.budget)
-		w.count(status)
-	}
-	w.ResponseWriter.WriteHeader(status)
-}
-
-func (w *recorder) Write(p []byte) (int, error) {
-	if !w.begun {
-		w.WriteHeader(http.StatusOK)
-	}
-	return w.ResponseWriter.Write(p)
-}
-
-// Unwrap lets http.ResponseController and the WebSocket upgrade through.
-func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
-
 // recoverPanics turns a handler's panic into a 500 that says nothing of it. An
 // answer that had begun is cut off, so that nobody takes it for a whole one.
 func (g *Gateway) recoverPanics(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		rec := &recorder{ResponseWriter: w, budget: &nodeservice.Budget{}, count: func(status int) { g.counters.answered(r, status) }}
-		rec.held = g.holdings.open(clientAddress(r, g.proxies), rec.cut)
-		defer rec.held.close()
+		rec := w.(*recorder) // record comes before
 		defer func() {
 			v := recover()
 			switch v {
@@ -64,22 +33,30 @@ func (g *Gateway) recoverPanics(next http.Handler) http.Handler {
 			}
 			g.fail(rec, r, fmt.Errorf("panic: %v", v))
 		}()
-		next.ServeHTTP(rec, withBudget(r, rec.budget))
+		next.ServeHTTP(w, r)
 	})
 }
 
 var requestIDs = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
 // requestID names the request in its answer and in the log: by the name that a
-// trusted proxy gave it, else by a fresh one.
+// trusted proxy gave it, else by a random one.
 func (g *Gateway) requestID(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := r.Header.Get("X-Request-Id")
 		if !requestIDs.MatchString(id) || !isTrusted(parseAddress(r.RemoteAddr), g.proxies) {
 			id = rand.Text()
 		}
+		w.Header().Set("X-Request-Id", id)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// strictHeaders gives every answer what browsers must know of it. Routes whose answers
+// may be kept in caches, or are pages, set their own.
+func strictHeaders(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("X-Request-Id", id)
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Cache-Control", "no-store")
 		h.Set("Content-Security-Policy", nothingPolicy)
@@ -93,7 +70,7 @@ const (
 )
 
 // crossOrigin lets pages of allowed origins read answers (CORS, in the Fetch
-// standard). Credentials never: there are no cookies, and tokens go in headers.
+// standard), but never with credentials: there are no cookies, and tokens go in headers.
 func (g *Gateway) crossOrigin(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -153,7 +130,7 @@ func notFound(http.ResponseWriter, *http.Request) error {
 
 func (g *Gateway) methodNotAllowed(w http.ResponseWriter, r *http.Request) error {
 	allow := g.allowedMethods(r)
-	if allow == "" { // a method that nobody knows, on a path that is none
+	if allow == "" { // a method that chi does not know, on a path that does not exist
 		return notFound(w, r)
 	}
 	w.Header().Set("Allow", allow)

@@ -38,7 +38,7 @@ func (s *socket) read() {
 			return
 		}
 		if kind != s.codec.kind {
-			s.stop(endingOf(invalidf("%s has frames of the other kind", s.codec.subprotocol)))
+			s.stop(endingOf(invalidf("frames of the subprotocol %s must be %s", s.codec.subprotocol, s.codec.frames())))
 			return
 		}
 		frame, err := s.codec.notation.decodeFrame(data)
@@ -97,7 +97,8 @@ func (s *socket) reply(frame serverFrame) bool {
 	}
 }
 
-// tryWrite sends a frame, unless another stays on its way: a line that is full.
+// tryWrite sends a frame, unless another has been under way for a second: then the line
+// is full.
 func (s *socket) tryWrite(frame serverFrame) {
 	turn := time.NewTimer(time.Second)
 	defer turn.Stop()
