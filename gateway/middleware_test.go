@@ -137,6 +137,10 @@ func TestFaultsStayInside(t *testing.T) {
 	if !strings.Contains(d.log.String(), "the secret is 42") || !strings.Contains(d.log.String(), "middleware_test.go") {
 		t.Error("the operator is not told the cause and the stack")
 	}
+	_, panicked, _ := strings.Cut(d.log.String(), "handler panicked")
+	if line, _, _ := strings.Cut(panicked, "\n"); !strings.Contains(line, "route=/v1/info ") {
+		t.Errorf("the operator is not told on which route a handler panicked: %.100s", line)
+	}
 }
 
 func TestRequestIDsAreAProxysToGive(t *testing.T) {
