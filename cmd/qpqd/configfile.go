@@ -41,7 +41,7 @@ func loadConfigFile(r io.Reader) (kong.Resolver, error) {
 func (f *configFile) Validate(*kong.Application) error {
 	for name, value := range f.settings {
 		if name == "config" || !slices.ContainsFunc(f.known, func(k *kong.Flag) bool { return k.Name == name }) {
-			return fmt.Errorf("the configuration file sets %q, which is no setting", name)
+			return fmt.Errorf("the configuration file sets %q, which is not a setting", name)
 		}
 		switch value.(type) {
 		case nil, string, bool, int, int64, uint64, float64, []any:

@@ -125,8 +125,8 @@ func (c *gatewayCommand) serve(ctx context.Context, node *noderpc.GatewayNode, d
 	return errors.Join(parts.Wait(), withdraw())
 }
 
-// drain asks clients to come back later, and lets go of those that have not
-// finished within the grace.
+// drain asks clients to come back later, and cuts off those that have not finished within
+// the grace.
 func (c *gatewayCommand) drain(door *gateway.Gateway, server *http.Server, log *slog.Logger) {
 	log.Info("stopping; a second signal exits at once", "grace", c.ShutdownGrace)
 	shutDownTogether(c.ShutdownGrace, log, map[string]func(context.Context) error{

@@ -42,7 +42,7 @@ func (i *issuers) UnmarshalText(text []byte) error {
 	decoder.KnownFields(true)
 	var list []issuer
 	if err := decoder.Decode(&list); err != nil && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("issuers is no list of issuers: %w", err)
+		return fmt.Errorf("issuers is not a list of issuers: %w", err)
 	}
 	if len(list) > maxIssuers {
 		return fmt.Errorf("issuers has %d items; at most %d are allowed", len(list), maxIssuers)

@@ -175,7 +175,7 @@ func (n *node) openAudit(stderr io.Writer) (io.Writer, error) {
 	return file, nil
 }
 
-// run serves until ctx ends or a part fails, and then lets go of the clients.
+// run serves until ctx ends or a part fails, and then ends the clients' connections.
 func (n *node) run(ctx context.Context) error {
 	parts, serving := errgroup.WithContext(context.WithoutCancel(ctx))
 	serving, stop := context.WithCancel(serving)
@@ -212,9 +212,9 @@ func (n *node) run(ctx context.Context) error {
 	return errors.Join(err, parts.Wait())
 }
 
-// drain turns readiness off, asks clients to come back later, and lets go of
-// those that have not finished within the grace. Both doors go at once; metrics
-// stay until the end.
+// drain turns readiness off, asks clients to come back later, and cuts off those that
+// have not finished within the grace. Both doors do so at once; metrics stay until the
+// end.
 func (n *node) drain() {
 	n.service.Drain()
 	shutDownTogether(n.cfg.ShutdownGrace, n.log, map[string]func(context.Context) error{

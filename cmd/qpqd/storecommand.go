@@ -143,7 +143,7 @@ Channels created after the backup are gone; clients create them anew.`
 // store without one.
 func (r *storeRestore) Run(std streams) (err error) {
 	if _, err := os.Stat(filepath.Join(r.From, secretFile)); err != nil {
-		return fmt.Errorf("%s is no backup of a data directory: %w", r.From, err)
+		return fmt.Errorf("%s is not a backup of a data directory: %w", r.From, err)
 	}
 	if left, err := os.ReadDir(r.DataDir); ignoreMissing(err) != nil || len(left) > 0 {
 		return errors.Join(fmt.Errorf("--data-dir %s is not empty", r.DataDir), ignoreMissing(err))

@@ -59,7 +59,7 @@ type tokenRotate struct {
 func (r *tokenRotate) Run(ctx context.Context, grammar *commandLine, std streams) error {
 	now := time.Now()
 	if r.Lead < 0 || r.Keep < 0 {
-		return usageError{errors.New("--lead and --keep are no negative times")}
+		return usageError{errors.New("--lead and --keep are not negative")}
 	}
 	if err := grammar.Token.rotate(ctx, now, r.Lead, r.Keep); err != nil {
 		return err

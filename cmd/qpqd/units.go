@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -54,7 +53,7 @@ func (s *size) UnmarshalText(text []byte) error {
 		*s = size(n * unit.bytes)
 		return nil
 	}
-	return fmt.Errorf("%q is no size such as 64KiB, 5MiB, 1GiB or 5242880", text)
+	return fmt.Errorf("%q is not a size such as 64KiB, 5MiB, 1GiB or 5242880", text)
 }
 
 func (s size) MarshalText() ([]byte, error) {
@@ -73,7 +72,7 @@ func (s *share) UnmarshalText(text []byte) error {
 	digits, percent := strings.CutSuffix(string(text), "%")
 	n, err := strconv.ParseFloat(strings.TrimSpace(digits), 64)
 	if err != nil || !percent || !(n >= 0 && n < 100) {
-		return fmt.Errorf("%q is no percentage from 0%% to below 100%%", text)
+		return fmt.Errorf("%q is not a percentage such as 5%%, from 0%% to below 100%%", text)
 	}
 	*s = share(n / 100)
 	return nil
@@ -89,7 +88,7 @@ type rate float64
 func (r *rate) UnmarshalText(text []byte) error {
 	n, err := strconv.ParseFloat(string(text), 64)
 	if err != nil || !(n >= 0 && n <= 1e6) {
-		return fmt.Errorf("%q is no number from 0 to 1000000", text)
+		return fmt.Errorf("%q is not a number from 0 to 1000000", text)
 	}
 	*r = rate(n)
 	return nil
@@ -125,7 +124,7 @@ func (n *network) UnmarshalText(text []byte) error {
 	}
 	prefix, err := netip.ParsePrefix(string(text))
 	if err != nil {
-		return errors.New(strconv.Quote(string(text)) + " is no network such as 10.0.0.0/8 and no address")
+		return fmt.Errorf("%q is neither a network such as 10.0.0.0/8 nor an address", text)
 	}
 	*n = network(prefix.Masked())
 	return nil

@@ -65,7 +65,7 @@ func (c *config) validateDoors() error {
 		return errors.New("--trusted-rpc-listen HOST:PORT and --trusted-rpc-ca come together; unix:PATH needs none")
 	}
 	if c.TrustedRPCCA != "" && !c.tls() {
-		return errors.New("--trusted-rpc-ca asks for --tls-cert and --tls-key: who is believed must have proved itself")
+		return errors.New("--trusted-rpc-ca needs --tls-cert and --tls-key: gateways are told from others by their client certificates, over TLS")
 	}
 	return c.validateReach()
 }
@@ -101,8 +101,8 @@ func (c *config) validateOrigins() error {
 	return nil
 }
 
-// validateIssuers looks into no file and at no URL: who is away at the moment may
-// be there later.
+// validateIssuers opens no file and no URL: an issuer that cannot be reached now may be
+// reached later.
 func (c *config) validateIssuers() error {
 	own, _ := splitPublicURL(c.PublicURL)
 	seen := map[string]bool{}
@@ -111,7 +111,7 @@ func (c *config) validateIssuers() error {
 			return fmt.Errorf("--issuers: %w", err)
 		}
 		if seen[p.Issuer] || p.Issuer == own {
-			return fmt.Errorf("--issuers: %q is there twice, or is this node", p.Issuer)
+			return fmt.Errorf("--issuers: %q is listed twice, or is this node itself", p.Issuer)
 		}
 		seen[p.Issuer] = true
 	}
@@ -128,9 +128,9 @@ func (c *config) validateStore() error {
 	}
 	switch {
 	case c.RedisURL == "":
-		return errors.New("--store redis asks for --redis-url")
+		return errors.New("--store redis needs --redis-url")
 	case c.PublicURL == "":
-		return errors.New("--store redis asks for --public-url: nodes take each other's tokens, which name it")
+		return errors.New("--store redis needs --public-url: nodes take each other's tokens, which name it")
 	}
 	for flag, u := range map[string]secretURL{"--redis-url": c.RedisURL, "--redis-limits-url": c.RedisLimitsURL} {
 		if u == "" {
@@ -197,10 +197,10 @@ func checkPublicURL(text string) error {
 	}
 	u, err := url.Parse(text)
 	if err != nil || u.RawQuery != "" || u.ForceQuery || strings.Contains(text, "#") || u.EscapedPath() != u.Path {
-		return fmt.Errorf("%q is more than an origin and a path in plain characters", text)
+		return fmt.Errorf("%q has more in it than an origin and a path of plain characters", text)
 	}
 	if canonical := strings.TrimSuffix(path.Clean(below), "/"); below != "" && below != canonical {
-		return fmt.Errorf("%q is spelled in another way than others: write %s", text, origin+canonical)
+		return fmt.Errorf("%q has more than one spelling: write %s", text, origin+canonical)
 	}
 	return nil
 }
@@ -220,7 +220,7 @@ func splitPublicURL(text string) (origin, below string) {
 func checkOrigin(text string) error {
 	u, err := url.Parse(text)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" {
-		return fmt.Errorf("%q is no origin such as https://chat.example.org", text)
+		return fmt.Errorf("%q is not an origin such as https://chat.example.org", text)
 	}
 	canonical := u.Scheme + "://" + strings.ToLower(u.Host)
 	canonical = strings.TrimSuffix(canonical, map[string]string{"http": ":80", "https": ":443"}[u.Scheme])
@@ -230,8 +230,8 @@ func checkOrigin(text string) error {
 	return nil
 }
 
-// onlyLocal says that nobody beyond this machine can reach the listener. A name
-// other than localhost is not looked up: what it means may change.
+// onlyLocal says whether nobody beyond this machine can reach the listener. A name other
+// than localhost is not looked up, since what it means may change.
 func onlyLocal(listen string) bool {
 	if _, ok := unixPath(listen); ok || listen == "" {
 		return true
