@@ -121,7 +121,7 @@ func (g *Gateway) fetch(w http.ResponseWriter, r *http.Request, s nodeservice.Se
 	if err != nil {
 		return err
 	}
-	// A fetch that waits goes home when the door closes.
+	// A fetch that waits ends when Shutdown begins.
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	defer context.AfterFunc(g.closing, cancel)()

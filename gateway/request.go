@@ -151,7 +151,7 @@ func parseChannel(text string) (nodeservice.ChannelID, error) {
 		return id, invalidf("a channel id is a UUID in its canonical form of 36 characters")
 	}
 	if id.IsZero() {
-		return id, nodeservice.Errorf(nodeservice.CodeChannelNotFound, "there is no such channel of yours")
+		return id, nodeservice.Errorf(nodeservice.CodeChannelNotFound, "there is no such channel, or you are not a member of it")
 	}
 	return id, nil
 }

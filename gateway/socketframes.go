@@ -72,7 +72,7 @@ func (s *socket) handle(frame clientFrame) serverFrame {
 
 func (s *socket) ack(f ackFrame) error {
 	if f.Channel.IsZero() {
-		return nodeservice.Errorf(nodeservice.CodeChannelNotFound, "there is no such channel of yours")
+		return nodeservice.Errorf(nodeservice.CodeChannelNotFound, "there is no such channel, or you are not a member of it")
 	}
 	return s.source.Ack(s.ctx, f.Channel, f.Through)
 }

@@ -52,7 +52,7 @@ func (g *Gateway) upgrade(w http.ResponseWriter, r *http.Request, request reques
 	return nil
 }
 
-// readHandshake refuses what is no upgrade, and an upgrade to nothing of ours.
+// readHandshake refuses what is not an upgrade, or is one to none of our subprotocols.
 func readHandshake(w http.ResponseWriter, r *http.Request) (h handshake, err error) {
 	if err := checkUpgrade(w, r); err != nil {
 		return h, err
@@ -74,7 +74,7 @@ func readHandshake(w http.ResponseWriter, r *http.Request) (h handshake, err err
 			return h, invalidf("the access token comes twice: send it either in the Authorization header or as one subprotocol")
 		}
 		h.browser = true
-		token, _ := base64.RawURLEncoding.DecodeString(text) // what is no token, the core refuses
+		token, _ := base64.RawURLEncoding.DecodeString(text) // the core refuses what is not a token
 		h.token = string(token)
 	}
 	return h, nil

@@ -190,7 +190,7 @@ func (s *clientSession) Channel(
 		}
 		if list.Next == nil || id.IsZero() {
 			return nodeservice.ChannelView{}, nodeservice.Errorf(nodeservice.CodeChannelNotFound,
-				"there is no such channel, or the caller is not in it")
+				"there is no such channel, or you are not a member of it")
 		}
 		req.Cursor = list.Next
 	}

@@ -151,7 +151,7 @@ func addressOf(peer net.Addr) netip.Addr {
 	return remote.Addr().Unmap().WithZone("")
 }
 
-// quiet is the runtime's logger: what peers do wrong is no operator's concern.
+// quiet is the runtime's logger: what peers do wrong does not concern operators.
 type quiet struct{ log *slog.Logger }
 
 func (q quiet) Debug(message string, args ...any) { q.log.Debug("capnp: "+message, args...) }

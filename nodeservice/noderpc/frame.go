@@ -24,7 +24,7 @@ const (
 )
 
 var (
-	errFrame    = errors.New("the stream is no sequence of Cap'n Proto messages")
+	errFrame    = errors.New("the stream is not a sequence of Cap'n Proto messages")
 	errTooLarge = errors.New("the message is larger than this connection may send")
 )
 

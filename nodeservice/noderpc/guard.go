@@ -36,7 +36,7 @@ type guard struct {
 	out      *gatherer // where what is sent goes
 	arrivals *arrivals
 	own      ownQuestions
-	exact    bool // owned by the runtime's reading goroutine: as finish has seen, this peer says in a Finish whether it has the answer
+	exact    bool // owned by the runtime's reading goroutine: this peer's Finishes say whether it has the answer; see finish
 
 	mu        sync.Mutex
 	questions map[uint32]*question // guarded by mu: those of the peer that it has not finished
