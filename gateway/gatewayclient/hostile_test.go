@@ -101,6 +101,17 @@ func TestFingerprintsAreAsManyAsKeyPackages(t *testing.T) {
 	wantCode(t, err, nodeservice.CodeInternal)
 }
 
+// A fingerprint that was cut short is not filled up with zeros.
+func TestFingerprintsAreWhole(t *testing.T) {
+	s := hostile(t, func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"fingerprints":["AA"],"key_package":"AA","fingerprint":"AA","suite":1}`)
+	})
+	_, err := s.UploadKeyPackages(t.Context(), nodeservice.UploadRequest{Packages: [][]byte{{1}}})
+	wantCode(t, err, nodeservice.CodeInternal)
+	_, err = s.ClaimKeyPackage(t.Context(), nodeservice.ClaimRequest{Owner: s.Identity()})
+	wantCode(t, err, nodeservice.CodeInternal)
+}
+
 // What a server says of an error is for people to read, and for programs to trust
 // no further than a gateway's.
 func TestErrorsThatAServerMakesUp(t *testing.T) {

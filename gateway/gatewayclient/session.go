@@ -172,10 +172,15 @@ func (s *session) UploadKeyPackages(ctx context.Context, req nodeservice.UploadR
 		err = nodeservice.Errorf(nodeservice.CodeInternal, "the gateway answered with %d fingerprints of %d key packages", len(given), len(packages))
 	}
 	prints := make([]nodeservice.Fingerprint, len(given))
-	for i, p := range given {
-		copy(prints[i][:], p)
+	for i := range given {
+		if err == nil {
+			prints[i], err = fingerprint(given[i])
+		}
 	}
-	return prints, err
+	if err != nil {
+		return nil, err
+	}
+	return prints, nil
 }
 
 // ClaimKeyPackage implements nodeservice.Session. It is repeated only with a
@@ -204,9 +209,13 @@ func (s *session) ClaimKeyPackage(ctx context.Context, req nodeservice.ClaimRequ
 	if err := s.do(ctx, call.json(wishes), &answer); err != nil {
 		return nodeservice.KeyPackage{}, err
 	}
-	k := nodeservice.KeyPackage{Data: answer.KeyPackage, CipherSuite: answer.Suite, LastResort: answer.LastResort}
-	copy(k.Fingerprint[:], answer.Fingerprint)
-	return k, nil
+	print, err := fingerprint(answer.Fingerprint)
+	if err != nil {
+		return nodeservice.KeyPackage{}, err
+	}
+	return nodeservice.KeyPackage{
+		Data: answer.KeyPackage, Fingerprint: print, CipherSuite: answer.Suite, LastResort: answer.LastResort,
+	}, nil
 }
 
 // KeyPackageStatus implements nodeservice.Session.

@@ -24,6 +24,15 @@ func (o *octets) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
+// fingerprint reads that of a key package.
+func fingerprint(raw octets) (print nodeservice.Fingerprint, err error) {
+	if len(raw) != len(print) {
+		return print, nodeservice.Errorf(nodeservice.CodeInternal, "the gateway answered with a fingerprint of %d bytes, not %d", len(raw), len(print))
+	}
+	copy(print[:], raw)
+	return print, nil
+}
+
 // list is a list in an answer; a node's are not longer. encoding/json skips what exceeds
 // an array, so that a list of millions of empty things costs a client nothing.
 type list[T any] [longest + 1]*T
