@@ -33,7 +33,9 @@ import (
 // settles it, since its queue remembers the message by the reservation's token.
 //
 // After a crash between 1 and 2, or without an answer to 2, the reservation is left.
-// It runs out by the core's clock; the audit then takes what its queue holds.
+// It runs out by the core's clock; the audit then takes what its queue holds, and
+// sees to it that a call which was only held up does not take 2 any more: there is
+// no room for it now.
 // Reservations of channels (channels.go) are settled likewise, by the pair's record.
 // Between 2 and 3 of a message that is sent under no quota there is no reservation,
 // so a crash there leaves a message uncounted until the next one in its queue.

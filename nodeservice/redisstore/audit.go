@@ -70,7 +70,7 @@ func (s *Store) auditFields(ctx context.Context, a ns.Account, fields []string, 
 		base := s.lineBase(line)
 		all = append(all, o)
 		looks = append(looks, question{base + string(keyLine) + string(line[:]),
-			[]any{base, line[:], a[:], o.queue.recipient(), int64(now), o.reserved}})
+			[]any{base, line[:], a[:], o.queue.recipient(), int64(now), o.reserved, o.ranOut}})
 	}
 	seen, err := s.runAll(ctx, heldScript, looks)
 	if err != nil {

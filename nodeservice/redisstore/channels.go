@@ -23,14 +23,18 @@ import (
 //
 // From 2 on there is a channel, and one only. A crash behind any step leaves it to
 // the next creation by either member to take the missing ones, each of which does
-// nothing where it was taken; 3 is taken by an audit of the account. Nobody knows
-// the channel's id before 4 but by the pair, for which it is asked in creations.
+// nothing where it was taken; 3 is taken by an audit of the account, when the
+// reservation ran out. A creator who was held up until then does not take 2 any more,
+// since nothing would count the channel. Nobody knows the channel's id before 4 but
+// by the pair, for which it is asked in creations.
 //
 // The first message takes 5 and 6 for both members. A crash after it was stored
 // leaves that to the next message, or to the same one sent again; its sender was
 // given no answer.
 
 var (
+	pairScript           = newScript(changes, "pair")
+	giveUpScript         = newScript(changes, "giveup")
 	openScript           = newScript(changes, "open")
 	listScript           = newScript(changes, "list")
 	reserveChannelScript = newScript(changes, "reservechannel")
@@ -101,11 +105,16 @@ func (s *Store) auditChannel(ctx context.Context, a ns.Account, id, value string
 	if ns.UnixMilli(double(value)) > now {
 		return nil
 	}
-	record, err := s.client.Get(ctx, s.pairKey(value[8:])).Result()
-	if err != nil && !errors.Is(err, redis.Nil) {
-		return asStoreError(err)
+	made, err := only(s.run(ctx, giveUpScript, s.creationKeys(value[8:], id), id))
+	if err != nil {
+		return err
 	}
-	return s.settleChannel(ctx, a, id, len(record) >= len(id) && record[:len(id)] == id)
+	return s.settleChannel(ctx, a, id, made == 1)
+}
+
+// creationKeys are the pair's record, and the mark of a creation that was given up.
+func (s *Store) creationKeys(pair, id string) []string {
+	return []string{s.pairKey(pair), s.baseOf(pair) + string(keyGivenUp) + pair + id}
 }
 
 func (s *Store) pairKey(name string) string { return s.baseOf(name) + string(keyPair) + name }
@@ -114,7 +123,7 @@ func (s *Store) pairKey(name string) string { return s.baseOf(name) + string(key
 func (s *Store) claimPair(ctx context.Context, c ns.Channel) (ns.Channel, error) {
 	record := append(c.ID[:], make([]byte, 8)...)
 	binary.BigEndian.PutUint64(record[len(c.ID):], math.Float64bits(float64(c.CreatedAt)))
-	answer, err := s.run(ctx, pairScript, []string{s.pairKey(pairName(c.Members))}, record)
+	answer, err := s.run(ctx, pairScript, s.creationKeys(pairName(c.Members), string(c.ID[:])), record)
 	if err != nil {
 		return ns.Channel{}, err
 	}
@@ -124,8 +133,6 @@ func (s *Store) claimPair(ctx context.Context, c ns.Channel) (ns.Channel, error)
 	}
 	return decodePair(c.Members, is)
 }
-
-var pairScript = newScript(changes, "pair")
 
 func decodePair(members [2]ns.Identity, record string) (ns.Channel, error) {
 	c := ns.Channel{Members: members}

@@ -38,7 +38,8 @@ var away = []string{
 	"MOVED", "ASK", "NOAUTH", "WRONGPASS", "NOPERM", "UNKILLABLE", "ERR max number of clients", goneReply,
 }
 
-// goneReply is a script's answer when a payload sent before it is not there.
+// goneReply is a script's answer when what it builds on is not there any more: a
+// payload that was sent before it, or a reservation.
 const goneReply = "GONE"
 
 // asStoreError gives an error its code: what Redis refused because of what it

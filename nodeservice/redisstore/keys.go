@@ -41,10 +41,14 @@ import (
 //	J scope            list of them in order: seq, expiresAt as doubles, message id
 //	H line account     hash: an account's messages (n) and bytes (b) in a legacy queue
 //	G line account     list of these messages: seq, size, expiresAt as doubles
-//	O token            answer to an append or a claim without an id, in case this
-//	                   engine sends it again; Redis removes it after a minute
+//	O token            answer to an append or a claim without an id, or to a conditional
+//	                   acknowledgement, in case this engine sends it again; Redis removes
+//	                   it after a minute. Empty, for a day: an append whose reservation
+//	                   was given back, and that is not to be stored any more
 //	P hash             pair: SHA-256 of both identities; channel id, creation as
 //	                   a double
+//	E hash id          a creation that was given up: the pair's hash, the channel's id;
+//	                   Redis removes it after a day
 //	V identity         sorted set: the channels visible to a viewer, by ordinal
 //	A account          hash: the account (below)
 //	K identity         hash of an owner's key packages by ref (packages.lua)
@@ -60,8 +64,8 @@ import (
 // A line's hash has the members m0 and m1 (a P-256 key without its first byte,
 // which is always 4), c createdAt; h head, r and e receivedAt and expiresAt of the
 // last message; and for each side: o ordinal in the member's list, a acked,
-// f floor, n and b messages and bytes ever stored, N and B ever removed, w when the
-// queue's entry in W is due, k the token of the last conditional acknowledgement.
+// f floor, n and b messages and bytes ever stored, N and B ever removed, w while the
+// queue has an entry in W: a time before which nothing expires.
 // What is zero is not there. So an idle channel is a hash of some 150 bytes.
 //
 // An account's hash has t, the sum of its bytes noted by queue in q fields
@@ -81,6 +85,7 @@ const (
 	keyPayload     = 'B'
 	keyComing      = 'T'
 	keyPair        = 'P'
+	keyGivenUp     = 'E'
 	keyView        = 'V'
 	keyAccount     = 'A'
 	keyPackages    = 'K'

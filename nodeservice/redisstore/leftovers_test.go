@@ -166,6 +166,57 @@ func TestSweepsLeaveWhatWasMadeAnew(t *testing.T) {
 	}
 }
 
+// TestSweepsLookAgainWhenTheNextExpires lets messages and key packages expire one after
+// the other, twice: each goes when it is due, and what is not due is not looked at.
+func TestSweepsLookAgainWhenTheNextExpires(t *testing.T) {
+	store := node(t, redistest.Start(t), "", nil)
+	for _, from := range []ns.UnixMilli{someTime, someTime + 3*aWeek} {
+		for n := range ns.UnixMilli(2) {
+			until := from + (n+1)*aWeek
+			req := note(ns.ChannelID{}, person(2), []byte("hello"), "")
+			req.Now, req.ExpiresAt = from, until
+			if _, err := store.Append(t.Context(), req); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := store.PutKeyPackages(t.Context(), ns.PutKeyPackages{Owner: person(2), Now: from, Packages: []ns.StoredKeyPackage{
+				{Ref: [32]byte{byte(n)}, CipherSuite: 1, Data: []byte{1}, ExpiresAt: until, NotAfter: until},
+			}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for n := range ns.UnixMilli(2) {
+			now := from + (n+1)*aWeek
+			for _, want := range []int{1, 0} {
+				swept, more, err := store.Sweep(t.Context(), now)
+				if err != nil || more || swept.Messages != want || swept.KeyPackages != want {
+					t.Errorf("at %d: swept %+v, more %v, %v; want %d of each", now-someTime, swept, more, err, want)
+				}
+			}
+			if left := due(t, store, now); len(left) != 0 {
+				t.Errorf("at %d: there are still due %q", now-someTime, left)
+			}
+		}
+		if count, _ := kinds(t, store); count['S']+count[keyPackages] != 0 {
+			t.Errorf("of what has expired there are %v", count)
+		}
+	}
+}
+
+// due are the entries of all buckets that a sweep would look at.
+func due(t *testing.T, store *Store, now ns.UnixMilli) (all []string) {
+	t.Helper()
+	for first := uint32(0); first < buckets; first += sweepRound {
+		some, err := store.due(t.Context(), first, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, answer := range some {
+			all = append(all, answer.Val()...)
+		}
+	}
+	return all
+}
+
 // TestAnIDUsedAnewIsAmongTheLatest uses an id again when its first use has expired:
 // what is left of that in the order of ids does not make the new use be forgotten.
 func TestAnIDUsedAnewIsAmongTheLatest(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"testing"
 
@@ -96,7 +97,7 @@ func (f *forgetful) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pr
 func (f *forgetful) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		err := next(ctx, cmd)
-		if sent := fmt.Sprint(cmd.Args()...); cmd.Name() == "evalsha" && err == nil && f.first(sent) {
+		if sent := fmt.Sprint(cmd.Args()...); strings.HasPrefix(cmd.Name(), "eval") && err == nil && f.first(sent) {
 			return io.EOF
 		}
 		return err

@@ -32,16 +32,13 @@ end
 local scope = line .. (legacy and account or s)
 local ids, order = base .. 'I' .. scope, base .. 'J' .. scope
 local once = base .. 'O' .. token
-local known
-if id ~= '' then
-  known = redis.call('HGET', ids, id)
-else
-  local stored = redis.call('GET', once)
-  if stored then
-    local seq, received = struct.unpack('>dd', stored)
-    return answer(STORED, seq, received)
-  end
+local stored = redis.call('GET', once)
+if stored == '' then return redis.error_reply('GONE the reservation ran out, and was given back') end
+if stored then
+  local seq, received = struct.unpack('>dd', stored)
+  return answer(STORED, seq, received)
 end
+local known = id ~= '' and redis.call('HGET', ids, id)
 if known then
   local seq, received, until_, same, by = struct.unpack('>dddc32c8', known)
   if by == string.sub(token, 1, 8) then return answer(STORED, seq, received) end
