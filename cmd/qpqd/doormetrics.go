@@ -49,7 +49,7 @@ func newLinkMetric(node *noderpc.GatewayNode) prometheus.Collector {
 		Name: "qpqd_node_connected", Help: "Whether the gateway is connected to its node (1) or not (0).",
 	}, func() float64 {
 		now, cancel := context.WithCancel(context.Background())
-		cancel() // to be told, and not to wait
+		cancel() // ask, and do not wait
 		if node.Connected(now) != nil {
 			return 0
 		}

@@ -32,7 +32,7 @@ func (a *nodeAddress) UnmarshalText(text []byte) error {
 // nodeDialer opens connections to a node.
 type nodeDialer struct {
 	to            nodeAddress
-	ca, cert, key string // files; empty: the system's CAs, no certificate of ours
+	ca, cert, key string // PEM files; empty: the system's CAs, and no client certificate
 }
 
 // validate keeps tokens off networks where they could be read.

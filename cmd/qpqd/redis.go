@@ -20,7 +20,7 @@ const (
 // started together.
 const redisPatience = 30 * time.Second
 
-// ownLimits is how many buckets a node remembers by itself.
+// ownLimits is how many buckets of rate limits a node keeps in its own memory.
 const ownLimits = 1 << 18
 
 // revocationsEvery is how often other nodes' revocations are read without a hint.

@@ -12,8 +12,8 @@ type udpDoor struct {
 	tls    *tls.Config
 }
 
-// listenUDP takes the same port number as the native door has on TCP; nil if the
-// operator wants none.
+// listenUDP opens the UDP socket with the port number that the native door has on TCP. It
+// returns nil if the operator has switched QUIC off.
 func listenUDP(c *config, rpc net.Addr, certificate *certificate) (*udpDoor, error) {
 	if !c.QUIC {
 		return nil, nil

@@ -17,7 +17,7 @@ type answered interface {
 	Error() (schema.NodeError, error)
 }
 
-// invoke makes one call and reads its answer, whose memory dies with it.
+// invoke makes one call and reads its answer, whose memory is not valid after invoke.
 func invoke[P any, R answered, F interface{ Struct() (R, error) }, T any](
 	ctx context.Context, c *Client, node schema.NodeService,
 	method func(schema.NodeService, context.Context, func(P) error) (F, capnp.ReleaseFunc),
@@ -57,7 +57,8 @@ func (c *Client) failed(ctx context.Context, err error) error {
 	switch exc.TypeOf(err) {
 	case exc.Unimplemented:
 		return &nodeservice.Error{
-			Code: nodeservice.CodeUnsupportedVersion, Detail: "the node does not know this method: it is older than the client", Cause: err,
+			Code:   nodeservice.CodeUnsupportedVersion,
+			Detail: "the node does not know this method: it is older than the client", Cause: err,
 		}
 	case exc.Disconnected, exc.Overloaded:
 		return c.unreachable(err)
@@ -76,6 +77,7 @@ func unreachable(cause error) *nodeservice.Error {
 		return nodeservice.AsError(cause)
 	}
 	return &nodeservice.Error{
-		Code: nodeservice.CodeUnavailable, Detail: "the node cannot be reached, or the connection to it ended", Cause: cause,
+		Code:   nodeservice.CodeUnavailable,
+		Detail: "the node cannot be reached, or the connection to it ended", Cause: cause,
 	}
 }

@@ -33,7 +33,7 @@ var (
 	errSessionClosed = nodeservice.Errorf(nodeservice.CodeUnauthenticated, "the session is closed")
 )
 
-// newSession takes a reference of its own: the answer's dies with the answer.
+// newSession takes a reference of its own to node: the answer's is released with the answer.
 func (c *Client) newSession(
 	node schema.NodeService, id nodeservice.Identity, expiresAt nodeservice.UnixMilli,
 ) (*clientSession, error) {

@@ -136,9 +136,9 @@ func (f *clientStream) deliver(event nodeservice.Event) nodeservice.Event {
 	return event
 }
 
-// Ack implements nodeservice.Stream. What waits here the node has delivered, and
-// the reader has not seen: the check for that is made here. What was acknowledged
-// before the stream began is not known here, and asked for when it matters.
+// Ack implements nodeservice.Stream. For the node, events that wait here are delivered,
+// though the reader has not seen them: so what the reader may acknowledge is checked
+// here. What was acknowledged before the stream began is asked of the node when needed.
 func (f *clientStream) Ack(ctx context.Context, id nodeservice.ChannelID, through nodeservice.Seq) error {
 	f.mu.Lock()
 	highest := f.delivered[id]
@@ -181,8 +181,8 @@ type eventSink struct {
 	first  sync.Once
 }
 
-// Event implements schema.EventSink_Server. It does not give way to the next
-// call before it is done: events stay in order.
+// Event implements schema.EventSink_Server. The next call begins only when it returns,
+// since it does not call Go: so events stay in order.
 func (s *eventSink) Event(ctx context.Context, call schema.EventSink_event) error {
 	in, err := call.Args().Event()
 	if err != nil {
