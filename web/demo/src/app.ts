@@ -2,10 +2,12 @@ import { MessengerError } from '@quicproquo/client/mls';
 import { Book } from './book.js';
 import { Chat } from './chat.js';
 import type { Profile } from './model.js';
+import { removeFromBrowser } from './removal.js';
 import { Screen } from './screen.js';
 import { sentenceOf } from './sentences.js';
 import { Takeover } from './takeover.js';
 import { chooser } from './view/chooser.js';
+import { openRemovalDialog } from './view/removaldialog.js';
 import { standstill } from './view/standstill.js';
 import type { StandstillAction } from './view/standstill.js';
 
@@ -40,8 +42,7 @@ export class App {
       open: (profile) => void this.#open(profile),
       create: async (name) => {
         try {
-          const profile = { id: crypto.randomUUID(), name, createdAt: Date.now() };
-          await this.#book.addProfile(profile);
+          const profile = await Chat.create(this.#book, name);
           void navigator.storage.persist(); // or the browser may clear it away when the disk is full
           await this.#open(profile);
           return undefined;
@@ -87,8 +88,14 @@ export class App {
   #chat(chat: Chat): void {
     const { profile } = chat;
     const takeover = new Takeover(profile.id);
-    const screen = new Screen(chat, () => void this.#undisturbed(chat.close()).then(() => this.#choose()));
     let current = true;
+    const screen = new Screen(chat, {
+      leave: () => void this.#undisturbed(chat.close()).then(() => this.#choose()),
+      remove: () => {
+        current = false; // that the chat ends is no problem now
+        void this.#remove(profile, chat.remove());
+      },
+    });
     this.#show(screen.element);
     this.#leave = () => {
       current = false;
@@ -103,9 +110,29 @@ export class App {
   }
 
   #stop(profile: Profile, problem: unknown): void {
+    if (problem instanceof MessengerError && problem.code === 'profile_removed') return this.#removed(profile);
     this.#standstill('This profile has stopped', sentenceOf(problem), [
       { label: 'Try again', run: () => void this.#open(profile) },
       { label: 'Other profiles', run: () => void this.#choose() },
+      { label: 'Remove it…', run: () => openRemovalDialog(profile.name, () =>
+        void this.#remove(profile, removeFromBrowser(this.#book, profile))) },
+    ]);
+  }
+
+  async #remove(profile: Profile, removing: Promise<void>): Promise<void> {
+    try {
+      await this.#undisturbed(removing);
+      this.#removed(profile);
+    } catch (error) {
+      this.#stop(profile, error);
+    }
+  }
+
+  #removed({ name }: Profile): void {
+    sessionStorage.removeItem(remembered);
+    history.replaceState(null, '', '#/'); // which may name whom it talked with
+    this.#standstill('This profile was removed', `${name} is no more in this browser. Its key and its messages are gone.`, [
+      { label: 'Continue', run: () => void this.#choose() },
     ]);
   }
 
@@ -123,6 +150,7 @@ export class App {
   #show(element: HTMLElement): void {
     this.#leave();
     this.#leave = () => {};
+    for (const dialog of document.querySelectorAll('dialog')) dialog.close();
     document.title = 'quicproquo';
     this.#root.replaceChildren(element);
   }

@@ -36,31 +36,44 @@ export class Book {
   }
 
   async addProfile(profile: Profile): Promise<void> {
-    await this.#write('profiles', (profiles) => profiles.add(profile));
+    await this.#write((profiles) => profiles.add(profile));
+  }
+
+  /** Forgets a profile, and whom it knows. */
+  async removeProfile(id: string): Promise<void> {
+    await this.#write((profiles, contacts) => {
+      profiles.delete(id);
+      contacts.delete(contactsOf(id));
+    });
   }
 
   /** All that a profile knows, by address. */
   async contacts(profile: string): Promise<Map<string, Contact>> {
-    const range = IDBKeyRange.bound([profile], [profile, []]);
+    const range = contactsOf(profile);
     const kept = this.#database.transaction('contacts').objectStore('contacts');
     const [keys, values] = await Promise.all([result(kept.getAllKeys(range)), result(kept.getAll(range))]);
     return new Map(keys.map((key, i) => [(key as [string, string])[1], values[i] as Contact]));
   }
 
   async putContact(profile: string, peer: string, contact: Contact): Promise<void> {
-    await this.#write('contacts', (contacts) => contacts.put(contact, [profile, peer]));
+    await this.#write((_, contacts) => contacts.put(contact, [profile, peer]));
   }
 
   /** Resolves once it is on disk. It gets there even if the page is gone in the next moment. */
-  #write(store: 'profiles' | 'contacts', change: (objects: IDBObjectStore) => void): Promise<void> {
-    const transaction = this.#database.transaction(store, 'readwrite', { durability: 'strict' });
-    change(transaction.objectStore(store));
+  #write(change: (profiles: IDBObjectStore, contacts: IDBObjectStore) => void): Promise<void> {
+    const transaction = this.#database.transaction(['profiles', 'contacts'], 'readwrite', { durability: 'strict' });
+    change(transaction.objectStore('profiles'), transaction.objectStore('contacts'));
     transaction.commit();
     return new Promise((resolve, reject) => {
       transaction.oncomplete = () => resolve();
       transaction.onabort = () => reject(transaction.error ?? new Error('IndexedDB gave up'));
     });
   }
+}
+
+/** The keys of a profile's contacts: pairs of it and an address. */
+function contactsOf(profile: string): IDBKeyRange {
+  return IDBKeyRange.bound([profile], [profile, []]);
 }
 
 function result<T>(request: IDBRequest<T>): Promise<T> {

@@ -1,5 +1,5 @@
 import { Client, Identity } from '@quicproquo/client';
-import { IndexedDBStore, Messenger } from '@quicproquo/client/mls';
+import { Messenger, MessengerError } from '@quicproquo/client/mls';
 import type { Conversation } from '@quicproquo/client/mls';
 import type { Book, Contact } from './book.js';
 import { pack } from './envelope.js';
@@ -8,8 +8,8 @@ import { claimedName, entryOf, lastOf, linesLeftBy, linesOf } from './lines.js';
 import { shortAddress } from './link.js';
 import type { Invitation } from './link.js';
 import type { Line, Overview, Profile, Summary, Talk } from './model.js';
+import { keyOf, removeFromBrowser, storeOf } from './removal.js';
 import { clockOf, sentenceOf, standingOf } from './sentences.js';
-
 
 export interface ChatOptions {
   readonly book: Book;
@@ -30,6 +30,8 @@ export class Chat {
   readonly #contacts: Map<string, Contact>;
   /** The conversations that were read back, by address: the messenger holds the latest entries only. */
   readonly #histories = new Map<string, History>();
+  /** Nothing is noted of a profile that was removed. */
+  #removed = false;
   /** What is wrong with the clock of this device, as the node sees it. */
   #clock: string | undefined;
   /** Static after `onChange`, which the screen calls once. */
@@ -45,16 +47,30 @@ export class Chat {
     this.#contacts = contacts;
   }
 
-  /** Opens a profile, at the node that served this page. Rejects with `profile_in_use` where another tab has it. */
+  /** Makes a profile. It is listed once it has its key, for one without was removed. */
+  static async create(book: Book, name: string): Promise<Profile> {
+    const profile = { id: crypto.randomUUID(), name, createdAt: Date.now() };
+    await Identity.generate({ name: profile.id });
+    await book.addProfile(profile);
+    return profile;
+  }
+
+  /**
+   * Opens a profile, at the node that served this page. Rejects with `profile_in_use` where another tab has it, and
+   * with `profile_removed` where it is no more.
+   */
   static async open(options: ChatOptions): Promise<Chat> {
-    const { id } = options.profile;
-    const identity = await Identity.open({ name: id }) ?? await Identity.generate({ name: id });
+    const { book, profile, wait, signal } = options;
+    const identity = await keyOf(profile);
+    if (!identity) {
+      await removeFromBrowser(book, profile); // should that have been cut off
+      throw new MessengerError('profile_removed', 'it has no key');
+    }
     const client = new Client({ url: new URL('.', location.href).href.replace(/\/$/, ''), identity });
-    const store = new IndexedDBStore({ database: `quicproquo-mls-${id}` });
-    const { wait, signal } = options;
+    const store = storeOf(profile);
     try {
       const messenger = await Messenger.open({ client, identity, store, wait, signal });
-      return new Chat(options, client, messenger, await options.book.contacts(id));
+      return new Chat(options, client, messenger, await book.contacts(profile.id));
     } catch (error) {
       void client.close();
       store.close();
@@ -71,8 +87,9 @@ export class Chat {
       this.#changed();
     });
     this.#messenger.subscribe((event) => {
-      if (event.type === 'closed') this.#stopped(event.error);
-      else this.#changed();
+      if (event.type !== 'closed') return this.#changed();
+      this.#removed ||= event.error instanceof MessengerError && event.error.code === 'profile_removed';
+      this.#stopped(event.error);
     });
   }
 
@@ -171,6 +188,12 @@ export class Chat {
     await this.#client.close();
   }
 
+  /** Removes the profile from this browser, and so ends this chat, and those of other tabs. */
+  async remove(): Promise<void> {
+    this.#removed = true;
+    await removeFromBrowser(this.#book, this.profile, this.#client);
+  }
+
   #find(peer: string): Conversation | undefined {
     return this.#current().find((conversation) => conversation.peer === peer);
   }
@@ -201,6 +224,7 @@ export class Chat {
   }
 
   async #note(peer: string, change: Partial<Contact>): Promise<void> {
+    if (this.#removed) return;
     const contact = { name: '', compared: false, ...this.#contacts.get(peer), ...change };
     this.#contacts.set(peer, contact);
     await this.#book.putContact(this.profile.id, peer, contact);

@@ -4,11 +4,20 @@ import { fragmentOf, parseRoute } from './route.js';
 import { ownAddress, sentenceOf } from './sentences.js';
 import { openAddressDialog } from './view/addressdialog.js';
 import { openDetailsDialog } from './view/detailsdialog.js';
+import { openProfileDialog } from './view/profiledialog.js';
+import { openRemovalDialog } from './view/removaldialog.js';
 import { ShellView } from './view/shell.js';
 import type { PaneActions } from './view/pane.js';
 import { openStartDialog } from './view/startdialog.js';
 
 const pace = 100; // milliseconds between two redraws, or drawing would be most of the work when hundreds come
+
+export interface ScreenActions {
+  /** Leaves the profile for others. */
+  leave(): void;
+  /** Removes the profile from this browser. */
+  remove(): void;
+}
 
 /** Joins an open profile with its screen: what changes is shown, what is done is passed on. */
 export class Screen {
@@ -21,10 +30,11 @@ export class Screen {
   #due = false;
   #drawnAt = 0;
 
-  constructor(chat: Chat, leave: () => void) {
+  constructor(chat: Chat, { leave, remove }: ScreenActions) {
     this.#chat = chat;
     this.#shell = new ShellView(chat.overview(), {
       leave,
+      showProfile: () => openProfileDialog(chat.profile.name, () => openRemovalDialog(chat.profile.name, remove)),
       showAddress: () => openAddressDialog({ address: chat.address, name: chat.profile.name }),
       startConversation: () => this.#start(),
       paneActions: (peer) => this.#paneActions(peer),
@@ -49,7 +59,6 @@ export class Screen {
 
   end(): void {
     this.#ended.abort();
-    for (const dialog of document.querySelectorAll('dialog')) dialog.close();
   }
 
   /** Shows what has changed, soon. */

@@ -23,6 +23,7 @@ const ofCode: Record<Code, string> = {
 
 const ofMessenger: Record<MessengerErrorCode, string> = {
   profile_in_use: 'This profile is open in another tab.',
+  profile_removed: 'This profile was removed from this browser.',
   wrong_identity: 'What is kept under this profile belongs to another key.',
   invalid_argument: 'This is nobody’s address.',
   outbox_full: 'Too much is waiting to be sent. Once there is a connection again, there is room again.',

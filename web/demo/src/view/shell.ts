@@ -11,6 +11,7 @@ import type { PaneActions } from './pane.js';
 export interface ShellActions {
   showAddress(): void;
   startConversation(): void;
+  showProfile(): void;
   leave(): void;
   paneActions(peer: string): PaneActions;
 }
@@ -31,6 +32,7 @@ export class ShellView {
         h('h1', { class: 'wordmark', tabindex: '-1' }, mark(), 'quicproquo'),
         this.#connection.element, this.#connection.trouble,
         h('div', { class: 'profile' }, avatar(first.address), h('h2', { dir: 'auto' }, first.profile.name),
+          h('button', { type: 'button', class: 'quiet', title: 'What is kept here, and how to remove it', onclick: actions.showProfile }, 'Profile'),
           h('button', { type: 'button', class: 'quiet', title: 'Switch to another profile', onclick: actions.leave }, 'Switch')),
         h('div', { class: 'actions' },
           h('button', { type: 'button', class: 'primary', onclick: actions.startConversation }, icon('plus'), 'New conversation'),
