@@ -70,6 +70,26 @@ func TestRoomIsHeldUntilItsTimeIsOver(t *testing.T) {
 	}
 }
 
+// TestAMessageOnItsWayIsStoredThoughItsAccountIsAudited refuses another message of the
+// account while its reservation stands.
+func TestAMessageOnItsWayIsStoredThoughItsAccountIsAudited(t *testing.T) {
+	server := redistest.Start(t)
+	other := node(t, server, "", nil)
+	req := note(ns.ChannelID{}, person(2), make([]byte, 10), "")
+	req.Quota.AccountBytes = 15
+	audited := &upon{script: reserveScript, nth: 1, do: func() {
+		large := req
+		large.Payload = make([]byte, 20)
+		if appended, err := other.Append(t.Context(), large); err != nil || appended.Outcome != ns.AppendOverQuota {
+			t.Errorf("the large one: %+v, %v", appended, err)
+		}
+	}}
+	appended, err := audited.node(t, server, "").Append(t.Context(), req)
+	if err != nil || appended.Outcome != ns.AppendStored {
+		t.Errorf("%+v, %v", appended, err)
+	}
+}
+
 // TestAMessageHeldUpForLongIsNotStoredBeyondItsQuota stops a node behind its
 // reservation until that ran out, and another has used the room.
 func TestAMessageHeldUpForLongIsNotStoredBeyondItsQuota(t *testing.T) {

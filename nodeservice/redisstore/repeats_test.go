@@ -129,6 +129,34 @@ func TestACreationWhoseAnswerWasCutCountsOnce(t *testing.T) {
 	}
 }
 
+// TestAChannelThatThePeerMadeFirstIsGivenBackOnce cuts the answer to giving it back.
+func TestAChannelThatThePeerMadeFirstIsGivenBackOnce(t *testing.T) {
+	server := redistest.Start(t)
+	other := node(t, server, "", nil)
+	cut := &upon{script: settleChannelScript, nth: 1, loses: true}
+	store := cut.node(t, server, "")
+	first := &upon{script: reserveChannelScript, nth: 1, do: func() {
+		req := creation(person(2), person(1), 9, 0)
+		req.Account = ns.Account{2}
+		if created, err := other.CreateChannel(t.Context(), req); err != nil || !created.Created {
+			t.Errorf("the peer's: %+v, %v", created, err)
+		}
+	}}
+	store.client.AddHook(first)
+	if err := first.script.Load(t.Context(), store.client).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if created, err := store.CreateChannel(t.Context(), creation(person(1), person(2), 1, 1)); err != nil || created.Created {
+		t.Errorf("behind the peer's: %+v, %v", created, err)
+	}
+	for n, want := range []bool{true, false} {
+		created, err := store.CreateChannel(t.Context(), creation(person(1), person(uint64(3+n)), byte(2+n), 1))
+		if err != nil || created.Created != want {
+			t.Errorf("further creation %d: %+v, %v", n, created, err)
+		}
+	}
+}
+
 // TestASweepWhoseAnswerWasCutTellsOfTheGap expires the first of two messages: who
 // waits for the queue has to be told.
 func TestASweepWhoseAnswerWasCutTellsOfTheGap(t *testing.T) {
