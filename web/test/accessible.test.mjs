@@ -63,9 +63,24 @@ test('every screen before a conversation is accessible', async () => {
   await second.page.getByRole('heading', { name: 'Open in another tab' }).waitFor();
   await isAccessible(second, 'elsewhere');
   await second.page.close();
+  await ada.page.getByRole('button', { name: 'Profile' }).click();
+  await isAccessible(ada, 'profile');
+  await ada.page.getByRole('button', { name: 'Remove this profile' }).click();
+  await ada.page.getByRole('button', { name: 'Remove profile' }).click();
+  await ada.page.getByText('Tick the box first').waitFor();
+  await isAccessible(ada, 'removal');
+  await ada.page.keyboard.press('Escape');
   await ada.page.getByRole('button', { name: 'Switch' }).click();
   await ada.page.getByRole('heading', { name: 'Profiles on this device' }).waitFor();
   await isAccessible(ada, 'profiles');
+  await ada.page.getByRole('button', { name: 'Ada' }).click();
+  await ada.isOpen();
+  await ada.page.getByRole('button', { name: 'Profile' }).click();
+  await ada.page.getByRole('button', { name: 'Remove this profile' }).click();
+  await ada.page.getByLabel('I know that nobody can bring this profile back').check();
+  await ada.page.getByRole('button', { name: 'Remove profile' }).click();
+  await ada.page.getByRole('heading', { name: 'This profile was removed' }).waitFor();
+  await isAccessible(ada, 'removed');
   await ada.leave();
 });
 
