@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { launch } from './browser.mjs';
 import { Node } from './node.mjs';
-import { outage, pair } from './person.mjs';
+import { Person, outage, pair } from './person.mjs';
 
 let browser;
 
@@ -23,6 +23,7 @@ test('a profile that is removed is gone from the browser, and from its other tab
   await ada.page.keyboard.press('Escape');
   const second = await ada.openTab();
   await second.page.getByRole('heading', { name: 'Open in another tab' }).waitFor();
+  await ada.page.bringToFront();
   const address = new URL(await grace.link()).hash.match(/[\w-]{43}/)[0];
   const before = await kept(ada.page);
   for (const trace of ['Ada', 'My colleague', address]) assert.ok(before.text.includes(trace), `${trace} is kept before`);
@@ -35,7 +36,7 @@ test('a profile that is removed is gone from the browser, and from its other tab
   assert.equal(await focused(ada.page), 'checkbox');
   assert.deepEqual((await kept(ada.page)).text, before.text);
   await ada.page.keyboard.press('Escape');
-  await ada.page.locator('dialog').waitFor({ state: 'detached' });
+  await ada.page.waitForFunction(() => document.querySelector('dialog') === null);
   assert.equal(await focused(ada.page), 'Profile');
 
   const used = ada.authorization;
@@ -43,8 +44,7 @@ test('a profile that is removed is gone from the browser, and from its other tab
   assert.equal(await asked(), 200);
   await ada.page.keyboard.press('Enter');
   await press(ada.page, 'Remove this profile from this browser…');
-  await ada.page.getByLabel('I know that nobody can bring this profile back').check();
-  await press(ada.page, 'Remove profile');
+  await consent(ada.page);
   await ada.page.getByRole('heading', { name: title }).waitFor();
   await second.page.getByRole('heading', { name: title }).waitFor();
   assert.equal(await asked(), 401);
@@ -88,12 +88,42 @@ test('a profile goes also while the node is away, and one that is left stays', (
   await grace.leave();
 }));
 
+test('a profile that does not open any more can be removed', () => Node.with([], async (node) => {
+  const ada = await Person.arrive(browser, node.origin, 'Ada');
+  await ada.isConnected();
+  await damage(ada.page);
+  await ada.page.reload();
+  await ada.page.getByRole('heading', { name: 'This profile has stopped' }).waitFor();
+  await press(ada.page, 'Remove it…');
+  await consent(ada.page);
+  await ada.page.getByRole('heading', { name: title }).waitFor();
+  assert.equal((await kept(ada.page)).text, '[]');
+  await ada.leave();
+}));
+
 /** Opens the dialog that removes a profile, and does. */
 async function remove(page) {
   await page.getByRole('button', { name: 'Profile' }).click();
   await press(page, 'Remove this profile from this browser…');
+  await consent(page);
+}
+
+async function consent(page) {
   await page.getByLabel('I know that nobody can bring this profile back').check();
   await press(page, 'Remove profile');
+}
+
+/** Spoils what says whose profile it is. */
+function damage(page) {
+  return page.evaluate(async () => {
+    const { name } = (await indexedDB.databases()).find((database) => database.name.startsWith('quicproquo-mls-'));
+    const opening = indexedDB.open(name);
+    await new Promise((resolve) => { opening.onsuccess = resolve; });
+    const spoiling = opening.result.transaction('records', 'readwrite');
+    spoiling.objectStore('records').put(new Uint8Array(40), 'profile');
+    await new Promise((resolve) => { spoiling.oncomplete = resolve; });
+    opening.result.close();
+  });
 }
 
 /** Goes to a button by the keyboard alone, and presses it. */
