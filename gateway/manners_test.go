@@ -134,7 +134,7 @@ func TestFaultsStayInside(t *testing.T) {
 			t.Errorf("the log lacks request %s", id)
 		}
 	}
-	if !strings.Contains(d.log.String(), "the secret is 42") || !strings.Contains(d.log.String(), "middleware_test.go") {
+	if !strings.Contains(d.log.String(), "the secret is 42") || !strings.Contains(d.log.String(), "manners_test.go") {
 		t.Error("the operator is not told the cause and the stack")
 	}
 	_, panicked, _ := strings.Cut(d.log.String(), "handler panicked")
