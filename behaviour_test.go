@@ -26,8 +26,9 @@ import (
 	"github.com/quicproquo/node/openapi/openapitest"
 )
 
-// TestBehaviours tries what clients may rely on through every door, on every
-// engine.
+// TestBehaviours tries what clients may rely on through every door, on every engine;
+// through a gateway that stands apart on one, since that knows of a node what the
+// native door shows.
 func TestBehaviours(t *testing.T) {
 	leaks := goleak.IgnoreCurrent()
 	t.Cleanup(func() { goleak.VerifyNone(t, leaks) })
@@ -38,7 +39,6 @@ func TestBehaviours(t *testing.T) {
 			{Name: "capnp", Serve: native, Has: nodetest.Drain | nodetest.Legacy | nodetest.Recipient |
 				nodetest.MaxBytes | nodetest.Window | nodetest.Native | nodetest.Held},
 			{Name: "http", Serve: overHTTP, Has: nodetest.HTTP | nodetest.Proofs},
-			{Name: "apart", Serve: apart, Has: nodetest.HTTP | nodetest.Proofs},
 		},
 		[]nodetest.Engine{
 			{Name: "model", Open: openModel},
@@ -51,6 +51,8 @@ func TestBehaviours(t *testing.T) {
 				Needs: nodetest.Native, Run: answersByVersion},
 		)...,
 	)
+	nodetest.Run(t, []nodetest.Door{{Name: "apart", Serve: apart, Has: nodetest.HTTP | nodetest.Proofs}},
+		[]nodetest.Engine{{Name: "pebble", Open: openPebble}})
 }
 
 // TestBehavioursOnRedis tries them on one server through both doors, and on a
