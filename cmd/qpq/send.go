@@ -14,7 +14,7 @@ const maxStdin = 5<<20 + 1
 // sendCommand stores a message for a peer.
 type sendCommand struct {
 	To      correspondent    `arg:"" name:"peer|channel" help:"An identity or a channel id."`
-	Message *payloadArgument `arg:"" optional:"" help:"The payload, sent as it is, not encrypted. Default: standard input."`
+	Message *payloadArgument `arg:"" optional:"" help:"The payload, sent as it is, not encrypted. Default, and -: standard input."`
 
 	IfHead *uint64 `placeholder:"N" help:"Send only if the channel's head is still N."`
 	ID     string  `name:"id" placeholder:"ID" help:"Name of the message, 1 to 64 bytes: sent again with the same name it is stored once."`
@@ -44,7 +44,7 @@ func (m *sendCommand) Run(ctx context.Context, a *app) error {
 }
 
 func (m *sendCommand) payload(a *app) ([]byte, error) {
-	if m.Message != nil {
+	if m.Message != nil && *m.Message != "-" {
 		return []byte(*m.Message), nil
 	}
 	return io.ReadAll(io.LimitReader(a.stdin, maxStdin))
