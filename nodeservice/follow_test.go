@@ -148,6 +148,46 @@ func TestChannelsAreServedInTurn(t *testing.T) {
 	wantNothing(t, stream)
 }
 
+// meanwhileStore lets something happen before the next read.
+type meanwhileStore struct {
+	nodeservice.Store
+	happens func()
+}
+
+func (s *meanwhileStore) Read(ctx context.Context, req nodeservice.Read) (nodeservice.QueuePage, error) {
+	if happens := s.happens; happens != nil {
+		s.happens = nil
+		happens()
+	}
+	return s.Store.Read(ctx, req)
+}
+
+// TestAnAcknowledgementIsToldBeforeWhatItLetsPass: also where it is found by the very
+// read that brings the message.
+func TestAnAcknowledgementIsToldBeforeWhatItLetsPass(t *testing.T) {
+	store := &meanwhileStore{Store: model.New()}
+	node := newService(t, func(cfg *nodeservice.Config) { cfg.Store = store })
+	alice, bob := login(t, node), login(t, node)
+	id := channel(t, alice, bob)
+	send(t, alice, id, "first")
+	send(t, alice, id, "second")
+	stream, err := bob.Follow(t.Context(), nodeservice.FollowRequest{Channel: id, Window: nodeservice.Window{Messages: 1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stream.Close()
+	wantEvent[nodeservice.MessageEvent](t, stream)
+	store.happens = func() {
+		if err := bob.Ack(t.Context(), nodeservice.AckRequest{Channel: id, Through: 1}); err != nil {
+			t.Error(err)
+		}
+	}
+	wantEvent[nodeservice.AckedEvent](t, stream)
+	if second := wantEvent[nodeservice.MessageEvent](t, stream); string(second.Message.Payload) != "second" {
+		t.Errorf("after the acknowledgement came %q", second.Message.Payload)
+	}
+}
+
 // TestStreamGoesOnAfterItsReadersPatienceEnded: a Next whose context ends loses
 // nothing.
 func TestStreamGoesOnAfterItsReadersPatienceEnded(t *testing.T) {

@@ -127,6 +127,9 @@ func (st *stream) deliver(ctx context.Context, now UnixMilli) (Event, error) {
 				st.advance(c, gap.To)
 				return GapEvent{Channel: c.channel, Gap: *gap}, nil
 			}
+			if len(st.events) > 0 {
+				return nil, nil // an acknowledgement is told before what it lets pass
+			}
 			continue
 		}
 		if event := st.pass(c, now); event != nil {
