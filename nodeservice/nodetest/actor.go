@@ -1,6 +1,8 @@
 package nodetest
 
 import (
+	"context"
+
 	"github.com/quicproquo/node/nodeservice"
 	"github.com/quicproquo/node/nodeservice/identity"
 )
@@ -130,7 +132,9 @@ func (a *Actor) enqueue(req nodeservice.EnqueueRequest) nodeservice.Receipt {
 
 func (a *Actor) fetch(req nodeservice.FetchRequest) nodeservice.Page {
 	a.w.T.Helper()
-	page, err := a.Session.Fetch(a.w.Ctx, req)
+	ctx, cancel := context.WithTimeout(a.w.Ctx, awake)
+	defer cancel()
+	page, err := a.Session.Fetch(ctx, req)
 	a.w.ok(err)
 	return page
 }

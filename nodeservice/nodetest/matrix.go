@@ -38,7 +38,7 @@ func Run(t *testing.T, doors []Door, engines []Engine, further ...Behaviour) {
 		})
 	})
 	if !selected() {
-		t.Log("\n" + m.table())
+		t.Log("\n" + m.table(t.Failed()))
 	}
 	t.Logf("searched %d bytes of log and audit of %d nodes for %d secrets", m.tally.bytes, m.tally.worlds, m.tally.secrets)
 	if !selected() {
@@ -109,8 +109,9 @@ func (m *matrix) missing() (cells []cell) {
 	return cells
 }
 
-// table is behaviour by (door, engine); "-" is a door that lacks what is needed.
-func (m *matrix) table() string {
+// table is behaviour by (door, engine); "-" is a door that lacks what is needed. Where
+// something failed, the rows of what passed everywhere would hide it.
+func (m *matrix) table(failed bool) string {
 	var text strings.Builder
 	out := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	fmt.Fprint(out, "behaviour")
@@ -120,11 +121,16 @@ func (m *matrix) table() string {
 		}
 	}
 	for i, b := range m.behaviours {
-		fmt.Fprintf(out, "\n%3d %s", i+1, b.Name)
+		row, passed := fmt.Sprintf("\n%3d %s", i+1, b.Name), true
 		for _, d := range m.doors {
 			for _, e := range m.engines {
-				fmt.Fprintf(out, "\t%s", m.state(d, e, b))
+				state := m.state(d, e, b)
+				row += "\t" + state
+				passed = passed && (state == "ok" || state == "-")
 			}
+		}
+		if !failed || !passed {
+			fmt.Fprint(out, row)
 		}
 	}
 	fmt.Fprintln(out)

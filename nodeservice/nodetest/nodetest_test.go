@@ -42,18 +42,24 @@ func TestMissingCellsAreNamed(t *testing.T) {
 	m := &matrix{
 		doors:      []Door{{Name: "direct", Has: Drain}, {Name: "http"}},
 		engines:    []Engine{{Name: "model"}},
-		behaviours: []Behaviour{{Name: "drains", Needs: Drain}, {Name: "sends"}},
-		cells:      map[cell]string{{"direct", "model", "drains"}: "ok", {"http", "model", "sends"}: "FAIL"},
+		behaviours: []Behaviour{{Name: "drains", Needs: Drain}, {Name: "sends"}, {Name: "reads"}},
+		cells: map[cell]string{{"direct", "model", "drains"}: "ok", {"http", "model", "sends"}: "FAIL",
+			{"direct", "model", "reads"}: "ok", {"http", "model", "reads"}: "ok"},
 	}
 	if got := fmt.Sprint(m.missing()); got != "[{direct model sends}]" {
 		t.Errorf("missing are %s", got)
 	}
-	var rows []string
-	for _, row := range strings.Split(strings.TrimSpace(m.table()), "\n") {
-		rows = append(rows, strings.Join(strings.Fields(row), " "))
-	}
-	if got := strings.Join(rows, ", "); got != "behaviour direct/model http/model, 1 drains ok -, 2 sends missing FAIL" {
-		t.Errorf("table: %s", got)
+	for failed, want := range map[bool]string{
+		false: "behaviour direct/model http/model, 1 drains ok -, 2 sends missing FAIL, 3 reads ok ok",
+		true:  "behaviour direct/model http/model, 2 sends missing FAIL",
+	} {
+		var rows []string
+		for _, row := range strings.Split(strings.TrimSpace(m.table(failed)), "\n") {
+			rows = append(rows, strings.Join(strings.Fields(row), " "))
+		}
+		if got := strings.Join(rows, ", "); got != want {
+			t.Errorf("table, failed %v: %s", failed, got)
+		}
 	}
 }
 

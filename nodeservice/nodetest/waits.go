@@ -1,6 +1,7 @@
 package nodetest
 
 import (
+	"context"
 	"time"
 
 	"github.com/quicproquo/node/nodeservice"
@@ -23,12 +24,20 @@ var waits = []Behaviour{
 	{Name: "an identity has 64 waits at most", Run: waitsBounded},
 }
 
+// awake is less than the minute for which fetches ask: one that nothing wakes, or that
+// waits though it should not, fails.
+const awake = 50 * time.Second
+
 // wait starts a fetch and returns when it has subscribed: what changes from now
 // on wakes it.
 func (a *Actor) wait(req nodeservice.FetchRequest) <-chan outcome[nodeservice.Page] {
 	a.w.T.Helper()
 	before := a.w.bus.subscribed.now(a.ID)
-	answer := start(func() (nodeservice.Page, error) { return a.Session.Fetch(a.w.Ctx, req) })
+	answer := start(func() (nodeservice.Page, error) {
+		ctx, cancel := context.WithTimeout(a.w.Ctx, awake)
+		defer cancel()
+		return a.Session.Fetch(ctx, req)
+	})
 	a.w.ok(a.w.bus.subscribed.await(a.w.Ctx, a.ID, before+1))
 	return answer
 }
