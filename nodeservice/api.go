@@ -267,7 +267,8 @@ type (
 	}
 	// CaughtUpEvent comes once, when all that was stored at the start was sent.
 	CaughtUpEvent struct{}
-	// AckedEvent says that the caller's queue is durably acknowledged.
+	// AckedEvent says that the caller's queue is durably acknowledged. It comes before
+	// the messages for which it makes room in the window.
 	AckedEvent struct {
 		Channel ChannelID
 		Through Seq
