@@ -139,11 +139,20 @@ func enrol(t TB, replicas int, flags []string) (members []*member) {
 		}
 		m.flags = append([]string{
 			"--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf",
-			"--cluster-port", fmt.Sprint(m.bus), "--cluster-node-timeout", "2000", "--repl-diskless-sync-delay", "0",
+			"--cluster-port", fmt.Sprint(m.bus), "--cluster-node-timeout", timeout(replicas), "--repl-diskless-sync-delay", "0",
 		}, flags...)
 		members = append(members, m)
 	}
 	return members
+}
+
+// timeout is after how many milliseconds of silence a member counts as lost: soon where
+// a replica is to take over, and late where none could: a machine may stand still.
+func timeout(replicas int) string {
+	if replicas > 0 {
+		return "2000"
+	}
+	return "60000"
 }
 
 // configure writes what the member would know had the cluster been joined before.
