@@ -18,9 +18,9 @@ var everywhere = []string{
 	"Content-Security-Policy", "Content-Type", "Date", "Sec-Websocket-Accept", "Vary", "X-Content-Type-Options",
 }
 
-// checkAnswer adds what the library lets pass: headers and bodies that nobody
-// documented.
-func checkAnswer(e *exchange, input *openapi3filter.RequestValidationInput, response *openapi3.ResponseRef) error {
+// checkAnswer adds to the library's checks headers and bodies that nobody documented,
+// and bodies that are not as they should be.
+func (c contract) checkAnswer(e *exchange, input *openapi3filter.RequestValidationInput, response *openapi3.ResponseRef) error {
 	if response == nil || response.Value == nil {
 		return fmt.Errorf("the operation has no answer %d", e.status)
 	}
@@ -33,20 +33,22 @@ func checkAnswer(e *exchange, input *openapi3filter.RequestValidationInput, resp
 			return fmt.Errorf("the header %s is none of this answer's", name)
 		}
 	}
-	media := response.Value.Content.Get(e.header.Get("Content-Type"))
+	kind := e.header.Get("Content-Type")
+	media := response.Value.Content.Get(kind)
 	switch {
 	case len(response.Value.Content) == 0 && len(e.got.data) > 0 && e.status != http.StatusSwitchingProtocols:
 		return fmt.Errorf("a body is not expected")
 	case len(response.Value.Content) > 0 && media == nil:
-		return fmt.Errorf("the media type %q is none of this answer's", e.header.Get("Content-Type"))
+		return fmt.Errorf("the media type %q is none of this answer's", kind)
+	case media != nil && e.request.Method != http.MethodHead && !e.got.cut:
+		if err := c.bodies.check(kind, media, e.got.data); err != nil {
+			return err
+		}
 	}
-	answer := &openapi3filter.ResponseValidationInput{
+	input.Options.ExcludeResponseBody = true
+	return openapi3filter.ValidateResponse(e.request.Context(), &openapi3filter.ResponseValidationInput{
 		RequestValidationInput: input, Status: e.status, Header: joined(e.header), Options: input.Options,
-	}
-	// The schemas of what is no JSON say no more than that it is text.
-	isJSON := strings.HasSuffix(e.header.Get("Content-Type"), "json")
-	input.Options.ExcludeResponseBody = e.request.Method == http.MethodHead || e.got.cut || !isJSON
-	return openapi3filter.ValidateResponse(e.request.Context(), answer.SetBodyBytes(e.got.data))
+	})
 }
 
 // joined makes one line of each header (RFC 9110 section 5.3): the library looks at

@@ -110,6 +110,7 @@ func TestContractNoticesWhatIsWrong(t *testing.T) {
 		"a served unknown member":        func(e *told) { e.body = `{"payload":"AAAA","x":1}` },
 		"a served unknown parameter":     func(e *told) { e.path += "?x=1" },
 		"a served id that is none":       func(e *told) { e.path = "/v1/channels/x/messages" },
+		"a served body that is missing":  func(e *told) { e.body = "" },
 		"a served body of another kind":  func(e *told) { e.kind = "text/plain" },
 		"a code of another status": func(e *told) {
 			e.status, e.answer = 404, strings.Replace(problem, "channel_not_found", "internal", 1)
