@@ -23,6 +23,7 @@ type bodies struct {
 // check says whether a body is as its media type wants. The schemas of what is no
 // JSON say no more than that it is text.
 func (b *bodies) check(kind string, media *openapi3.MediaType, body []byte) error {
+	kind, _, _ = strings.Cut(kind, ";") // what follows are parameters
 	if media.Schema == nil || !strings.HasSuffix(kind, "json") {
 		return nil
 	}

@@ -93,13 +93,16 @@ func TestContractTakesWhatIsRight(t *testing.T) {
 // A check that notices nothing would let everything pass.
 func TestContractNoticesWhatIsWrong(t *testing.T) {
 	for name, change := range map[string]func(*told){
-		"a path that is none":            func(e *told) { e.path = "/v1/nothing" },
-		"a method that is none":          func(e *told) { e.method = "PUT" },
-		"OPTIONS without Allow":          func(e *told) { e.method, e.status, e.answer = "OPTIONS", 204, "" },
-		"a status that is none":          func(e *told) { e.status = 202 },
-		"a member that is missing":       func(e *told) { e.answer = `{"seq":8}` },
-		"a member of another type":       func(e *told) { e.answer = strings.Replace(receipt, "8", `"8"`, 1) },
-		"a time without milliseconds":    func(e *told) { e.answer = strings.Replace(receipt, ".007", "", 1) },
+		"a path that is none":         func(e *told) { e.path = "/v1/nothing" },
+		"a method that is none":       func(e *told) { e.method = "PUT" },
+		"OPTIONS without Allow":       func(e *told) { e.method, e.status, e.answer = "OPTIONS", 204, "" },
+		"a status that is none":       func(e *told) { e.status = 202 },
+		"a member that is missing":    func(e *told) { e.answer = `{"seq":8}` },
+		"a member of another type":    func(e *told) { e.answer = strings.Replace(receipt, "8", `"8"`, 1) },
+		"a time without milliseconds": func(e *told) { e.answer = strings.Replace(receipt, ".007", "", 1) },
+		"a member that is missing, in a charset": func(e *told) {
+			e.answer, e.header["Content-Type"] = `{"seq":8}`, "application/json; charset=utf-8"
+		},
 		"an answer of another kind":      func(e *told) { e.header["Content-Type"] = "text/plain" },
 		"an answer that is no JSON":      func(e *told) { e.answer = "{" },
 		"a header that is missing":       func(e *told) { delete(e.header, "X-Request-Id") },
